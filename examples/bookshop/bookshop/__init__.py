@@ -1,0 +1,1 @@
+"""A small bookshop, whose database the revisions in `migrations/` build."""

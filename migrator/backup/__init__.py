@@ -1,0 +1,1 @@
+"""A backup that is proven before anything changes."""

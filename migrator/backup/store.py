@@ -1,0 +1,80 @@
+"""A folder as the store of backups: a temporary name until the bytes are on disk, then a rename."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import unquote, urlsplit
+
+from migrator.errors import BackupFailed, PolicyRefused
+
+_OWNER_ONLY = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class FileStore:
+    """Backups of one database in a folder."""
+
+    folder: Path
+
+    @classmethod
+    def at(cls, url: str, database: str) -> "FileStore":
+        """The store that `file:///folder` names. Raises `PolicyRefused` if nobody can write there."""
+        root = Path(unquote(urlsplit(url).path))
+        folder = root / _file_name(database)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            probe = folder / f".probe-{os.getpid()}"
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            raise PolicyRefused(
+                f"backups cannot be written to {folder}: {error.strerror}",
+                remedy="mount a writable volume there, or point MIGRATOR_BACKUP_URL elsewhere",
+            ) from error
+        return cls(folder)
+
+    def path(self, name: str) -> Path:
+        """Where a finished file is."""
+        return self.folder / name
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[BinaryIO]:
+        """A file that gets its name only if the body succeeds; otherwise nothing stays.
+
+        Raises `BackupFailed` when the disk does.
+        """
+        partial = self.folder / f".{name}.partial"
+        try:
+            descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, _OWNER_ONLY)
+            with os.fdopen(descriptor, "w+b") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            partial.rename(self.folder / name)
+            self._sync_folder()
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise BackupFailed(f"the backup could not be written to {self.folder}: {error.strerror}") from error
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+    def remove_leftovers(self) -> None:
+        """Drop temporary files of runs that were killed; only the leader calls this."""
+        for leftover in self.folder.glob(".*.partial"):
+            leftover.unlink(missing_ok=True)
+
+    def _sync_folder(self) -> None:
+        descriptor = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _file_name(database: str) -> str:
+    """A database's name as a folder's: only what every file system takes."""
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in database).lstrip(".") or "_"

@@ -1,0 +1,1 @@
+"""The commands besides `run`, a module each: `execute(...)` returns the exit status."""

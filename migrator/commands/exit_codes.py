@@ -1,0 +1,26 @@
+"""`migrator exit-codes`: the table of exit codes."""
+
+import json
+
+from migrator.errors import ExitCode
+
+
+def markdown() -> str:
+    """The table as the documentation shows it."""
+    lines = ["| code | name | kind | meaning | what to do |", "|---|---|---|---|---|"]
+    lines += [f"| {int(one)} | `{one.name}` | {one.kind} | {one.meaning} | {one.remedy} |" for one in ExitCode]
+    return "\n".join(lines)
+
+
+def as_json() -> str:
+    """The table for programs."""
+    rows = [
+        {"code": int(one), "name": one.name, "kind": one.kind, "meaning": one.meaning, "remedy": one.remedy}
+        for one in ExitCode
+    ]
+    return json.dumps(rows, indent=2, ensure_ascii=False)
+
+
+def text() -> str:
+    """The table for a terminal."""
+    return "\n".join(f"{int(one):>3}  {one.name:<22} {one.kind:<10} {one.meaning}" for one in ExitCode)

@@ -1,0 +1,99 @@
+"""What a worker's failure means for the operator."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from migrator.errors import (
+    AccessDenied,
+    Blocked,
+    InterruptedMidway,
+    MigrationFailed,
+    MigratorError,
+    PolicyRefused,
+    RevisionsInvalid,
+)
+from migrator.history.process import Report
+
+_BLOCKED = {"55P03", "40P01"}
+_LOST = ("08", "57P01", "57P02", "57P03", "53", "58", "40001")
+_REFUSED = ("28", "42501", "3D000")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How an attempt failed: in which revision if any, and what the server said."""
+
+    message: str
+    revision: str | None = None
+    sqlstate: str | None = None
+    statement: str | None = None
+    where: str | None = None
+    type: str | None = None
+    refused: str | None = None
+    is_alembic_error: bool = False
+    is_driver_error: bool = False
+    has_exited: bool = False
+
+    @classmethod
+    def reported(cls, report: Report) -> "Failure":
+        """From the worker's last report."""
+        return cls(
+            message=report["message"],
+            revision=report.get("revision"),
+            sqlstate=report.get("sqlstate"),
+            statement=report.get("statement"),
+            where=report.get("where"),
+            type=report.get("type"),
+            refused=report.get("refused"),
+            is_alembic_error=bool(report.get("is_alembic_error")),
+            is_driver_error=bool(report.get("is_driver_error")),
+            has_exited=bool(report.get("exit")),
+        )
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether a table lock could not be had; only then is trying again sound."""
+        return self.sqlstate in _BLOCKED
+
+
+def judged(failure: Failure, *, blockers: Iterable[str] = (), **facts: object) -> MigratorError:
+    """The error that tells the operator what to do differently."""
+    details = {
+        "revision": failure.revision,
+        "sqlstate": failure.sqlstate,
+        "statement": failure.statement,
+        "where": failure.where,
+        **facts,
+    }
+    state = failure.sqlstate or ""
+    at = f"revision {failure.revision}" if failure.revision else "env.py"
+    said = f"{failure.message} ({state})" if state else failure.message
+    if failure.refused == "leader":
+        return InterruptedMidway(f"{at}: {failure.message}", **details)
+    if failure.refused:
+        return PolicyRefused(failure.message, remedy=_UNWATCHED[failure.refused], **details)
+    if failure.is_blocked:
+        who = ", ".join(blockers)
+        return Blocked(f"{at}: {said}; blocked by {who or 'sessions that have ended meanwhile'}", **details)
+    if state.startswith(_LOST) or (failure.is_driver_error and not state):
+        return InterruptedMidway(f"{at}: the session was lost: {said}", **details)
+    if state.startswith(_REFUSED):
+        return AccessDenied(f"{at}: Postgres refused: {said}", **details)
+    if failure.revision is None:
+        return RevisionsInvalid(f"{at} failed: {said}", remedy=_loading_remedy(failure), **details)
+    return MigrationFailed(f"{at} failed: {said}", **details)
+
+
+_UNWATCHED = {
+    "database": "let env.py use the URL it is given (sqlalchemy.url or DATABASE_URL), or set the variable it reads "
+    "to the same database",
+    "offline": "let env.py pass a connection to context.configure() in online mode",
+}
+
+
+def _loading_remedy(failure: Failure) -> str | None:
+    if failure.type == "builtins.ModuleNotFoundError":
+        return "point MIGRATOR_PYTHON at the interpreter that has the project's packages"
+    if failure.has_exited:
+        return "env.py must not end the process: nothing was migrated"
+    return None

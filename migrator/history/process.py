@@ -1,0 +1,169 @@
+"""The runner's end of a worker: start it, hear what it reports and prints, end it."""
+
+import json
+import os
+import re
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from migrator.clock import Stop
+from migrator.errors import PolicyRefused
+
+_WORKER = Path(__file__).parent.parent / "worker" / "main.py"
+_LONGEST_LINE = 2000
+_CHUNK_BYTES = 1 << 16
+# Terminal escapes: CSI sequences, OSC strings, and other two-byte ones.
+_ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+Report = dict[str, Any]
+
+
+class WorkerProcess:
+    """A running worker. Its reports and its output are read together, so that neither can block it."""
+
+    def __init__(self, python: Path, orders: Mapping[str, Any], environ: Mapping[str, str], stop: Stop) -> None:
+        """Start it and hand over its orders. Raises `PolicyRefused` when the interpreter cannot be started."""
+        self._stop = stop
+        orders_reader, self._control = os.pipe()
+        self._reports, reports_writer = os.pipe()
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - the interpreter is the operator's choice
+                [str(python), str(_WORKER), str(orders_reader), str(reports_writer)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=(orders_reader, reports_writer),
+                env=dict(environ),
+                start_new_session=True,
+            )
+        except OSError as error:
+            os.close(self._control)
+            os.close(self._reports)
+            raise PolicyRefused(
+                f"the worker's interpreter {python} cannot be started: {error.strerror}",
+                remedy="point MIGRATOR_PYTHON at the interpreter of the project's environment",
+            ) from error
+        finally:
+            os.close(orders_reader)
+            os.close(reports_writer)
+        self._write(json.dumps(orders).encode() + b"\n")
+        self._lines = {self._reports: b""}
+        self._names: dict[int, str] = {}
+
+    def reports(self, tick_seconds: float) -> Iterator[Report]:
+        """Everything the worker reports, until it has ended; `{"is": "tick"}` at least so often in between.
+
+        What it prints comes as `{"is": "output", "stream": …, "line": …}`. Raises when the run is told to stop.
+        """
+        selector = selectors.DefaultSelector()
+        selector.register(self._stop.wakeup, selectors.EVENT_READ)
+        for descriptor, name in self._streams().items():
+            os.set_blocking(descriptor, False)
+            self._names[descriptor] = name
+            self._lines[descriptor] = b""
+            selector.register(descriptor, selectors.EVENT_READ)
+        open_streams = set(self._names)
+        told = time.monotonic()
+        with selector:
+            while self._reports in open_streams or (open_streams and self._process.poll() is None):
+                ready = {key.fd for key, _ in selector.select(tick_seconds)}
+                self._stop.check()
+                for descriptor in sorted(ready & open_streams):
+                    chunk = _read(descriptor)
+                    if chunk == b"":
+                        selector.unregister(descriptor)
+                        open_streams.discard(descriptor)
+                    yield from self._split(descriptor, chunk)
+                if time.monotonic() - told >= tick_seconds:
+                    told = time.monotonic()
+                    yield {"is": "tick"}
+            yield from self._rest(open_streams)
+
+    def _streams(self) -> dict[int, str]:
+        assert self._process.stdout is not None  # noqa: S101 - pipes were asked for
+        assert self._process.stderr is not None  # noqa: S101
+        return {
+            self._reports: "reports",
+            self._process.stdout.fileno(): "stdout",
+            self._process.stderr.fileno(): "stderr",
+        }
+
+    def _rest(self, open_streams: set[int]) -> Iterator[Report]:
+        """A grandchild may keep the pipes open for ever: take what is there and leave."""
+        for descriptor in sorted(open_streams):
+            while chunk := _read(descriptor):
+                yield from self._split(descriptor, chunk)
+        for descriptor in sorted(self._names):
+            yield from self._split(descriptor, b"")
+
+    def _split(self, descriptor: int, chunk: bytes | None) -> Iterator[Report]:
+        if chunk is None:
+            return
+        *lines, rest = (self._lines[descriptor] + chunk).split(b"\n")
+        is_output = self._names[descriptor] != "reports"
+        if chunk == b"" or (is_output and len(rest) > _CHUNK_BYTES):
+            lines, rest = ([*lines, rest] if rest else lines), b""
+        self._lines[descriptor] = rest
+        for line in lines:
+            if not is_output:
+                yield json.loads(line)
+            elif shown := printable(line):
+                yield {"is": "output", "stream": self._names[descriptor], "line": shown}
+
+    def wait(self) -> int:
+        """Its exit status, negative for a signal."""
+        status = self._process.wait()
+        self._close()
+        return status
+
+    def ask_to_stop(self) -> None:
+        """Let it raise at its next statement."""
+        self._write(b"stop\n")
+
+    def is_alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it and whatever it started."""
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._process.wait()
+        self._close()
+
+    def _write(self, line: bytes) -> None:
+        try:
+            os.write(self._control, line)
+        except BrokenPipeError:
+            return
+
+    def _close(self) -> None:
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+        for descriptor in (self._control, self._reports):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._control = self._reports = -1
+
+
+def printable(line: bytes) -> str:
+    """A line of user code's output: no escapes, at most 2,000 characters; empty if nothing is left."""
+    text = _CONTROL.sub("", _ESCAPES.sub(b"", line).decode(errors="replace").replace("\t", "    ")).rstrip()
+    return text if len(text) <= _LONGEST_LINE else f"{text[:_LONGEST_LINE]}… ({len(text)} characters)"
+
+
+def _read(descriptor: int) -> bytes | None:
+    """A piece; empty at the end of the stream, None when there is nothing now."""
+    try:
+        return os.read(descriptor, _CHUNK_BYTES)
+    except BlockingIOError:
+        return None

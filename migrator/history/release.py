@@ -1,0 +1,90 @@
+"""What this image ships: its project, its revision graph, the interpreter its code runs under."""
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from migrator.history.graph import Graph
+from migrator.history.project import Project
+from migrator.model import RevisionId, VersionTable
+from migrator.settings import Settings
+
+_ASYNC_WORDS = ("async_engine_from_config", "create_async_engine", "AsyncEngine")
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The release: where its revisions are, how they hang together, what this run is to reach."""
+
+    project: Project
+    python: Path
+    graph: Graph
+    targets: frozenset[RevisionId]
+
+    @property
+    def history(self) -> str:
+        """What tells this history from another one in the same database: the revisions it begins with."""
+        return ",".join(sorted(self.graph.bases))
+
+    def mentioned(self, objects: Iterable[str]) -> tuple[str, ...]:
+        """Those objects (`schema.name`) whose name stands in a revision: what this history may have made.
+
+        Another application's tables in the same database are not evidence of this one's.
+        """
+        words: set[str] = set()
+        for revision in self.graph.revisions:
+            if revision.path is not None:
+                words.update(re.findall(r"\w+", revision.path.read_text(encoding="utf-8", errors="replace")))
+        return tuple(one for one in objects if one.split(".", 1)[1] in words)
+
+
+def find_python(settings: Settings, environ: Mapping[str, str], cwd: Path) -> Path:
+    """The worker's interpreter: the setting, else a virtual environment of the project that has Alembic, else ours."""
+    if settings.python is not None:
+        return settings.python
+    named = [Path(environ["VIRTUAL_ENV"])] if environ.get("VIRTUAL_ENV") else []
+    for folder in [*named, cwd / ".venv", cwd / "venv"]:
+        python = folder / "bin" / "python"
+        if python.exists() and any(folder.glob("lib/python*/site-packages/alembic")):
+            return python
+    return Path(sys.executable)
+
+
+def locate_project(settings: Settings, python: Path, cwd: Path) -> Project:
+    """Find Alembic's configuration. Raises `SettingsInvalid` when there is none."""
+    is_ours = os.path.realpath(python) == os.path.realpath(sys.executable) and python.parent == Path(sys.executable).parent
+    return Project.locate(
+        cwd,
+        config=str(settings.alembic_config) if settings.alembic_config else None,
+        section=settings.alembic_section,
+        script_location=settings.script_location,
+        python=None if is_ours else python,
+    )
+
+
+def static_version_table(project: Project, settings: Settings) -> VersionTable | None:
+    """The version table by the setting, or by reading `env.py` without running it; None when that is not certain."""
+    if settings.version_table is not None:
+        return VersionTable(settings.version_table, settings.version_table_schema)
+    from migrator.history.environment import read_version_table  # noqa: PLC0415 - not needed once a ledger knows
+
+    source = env_source(project)
+    return read_version_table(source) if source else None
+
+
+def is_async(project: Project) -> bool:
+    """Whether `env.py` makes an engine that must be awaited."""
+    source = env_source(project)
+    return any(word in source for word in _ASYNC_WORDS)
+
+
+def env_source(project: Project) -> str:
+    """The text of `env.py`; empty when it cannot be read without importing something."""
+    file = project.env_file
+    try:
+        return file.read_text(encoding="utf-8") if file else ""
+    except (OSError, UnicodeDecodeError):
+        return ""

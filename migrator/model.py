@@ -1,0 +1,87 @@
+"""The values that steps hand to one another."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NewType
+
+from migrator.errors import ExitCode
+
+RevisionId = NewType("RevisionId", str)
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One Alembic script, as its file declares it.
+
+    `depends_on` may name ids, unique prefixes of ids, or branch labels, as Alembic allows.
+    """
+
+    id: RevisionId
+    down: tuple[RevisionId, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    labels: frozenset[str] = frozenset()
+    doc: str = ""
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class VersionTable:
+    """Where `env.py` keeps its version rows; without a schema, wherever the role's search path finds it."""
+
+    name: str = "alembic_version"
+    schema: str | None = None
+
+    def __str__(self) -> str:
+        """Name it as a person would."""
+        return f"{self.schema}.{self.name}" if self.schema else self.name
+
+
+class Ending(StrEnum):
+    """How a run ended, in one word."""
+
+    MIGRATED = "migrated"
+    UNCHANGED = "nothing to do"
+    AHEAD = "ahead"
+    REFUSED = "refused"
+    FAILED = "failed"
+    UNLUCKY = "not now"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class BackupFacts:
+    """Which backup a run took."""
+
+    location: str
+    size_bytes: int
+    sha256: str
+    seconds: float
+    finished: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended. It alone decides exit code, metrics and the last event. Durations are seconds."""
+
+    ending: Ending
+    exit_code: ExitCode
+    message: str
+    seconds: float
+    finished: datetime
+    phases: Mapping[str, float]
+    database: str
+    state: str | None = None
+    heads_before: tuple[RevisionId, ...] | None = None
+    heads_after: tuple[RevisionId, ...] | None = None
+    applied: tuple[RevisionId, ...] = ()
+    pending: int = 0
+    backup: BackupFacts | None = None
+    lock_wait_seconds: float = 0.0
+    blocked_attempts: int = 0
+    database_size_bytes: int | None = None
+    error: str | None = None
+    remedy: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Everything that asks Postgres something: sessions, readiness, the leader lock, the catalogs."""

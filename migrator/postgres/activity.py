@@ -1,0 +1,68 @@
+"""Who blocks whom, and ending what our own sessions do."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import psycopg
+
+from migrator.errors import MigratorError
+from migrator.postgres.session import Connector, Session
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """A session that holds a lock we wait for, as far as our role may see it."""
+
+    pid: int
+    role: str | None
+    application: str | None
+    state: str | None
+    age_seconds: float | None
+    holds: str | None
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        age = f" for {self.age_seconds:.0f} s" if self.age_seconds is not None else ""
+        what = self.holds or "a lock"
+        return f"{self.application or 'unnamed'} (pid {self.pid}, role {self.role}, {self.state or 'hidden'}{age}, {what})"
+
+
+def blockers(session: Session, pids: Iterable[int]) -> tuple[Blocker, ...]:
+    """The sessions that keep these backends waiting; empty when none waits."""
+    rows = session.rows(
+        """
+        SELECT DISTINCT a.pid, a.usename, a.application_name, a.state,
+            extract(epoch FROM clock_timestamp() - a.xact_start)::float8,
+            (SELECT string_agg(DISTINCT l.mode || ' on ' || l.relation::regclass, ', ')
+             FROM pg_locks l JOIN pg_locks m ON m.pid = w.pid AND NOT m.granted
+             AND l.relation = m.relation AND l.database = m.database
+             WHERE l.pid = a.pid AND l.granted AND l.locktype = 'relation')
+        FROM unnest(%s::int[]) w(pid), unnest(pg_blocking_pids(w.pid)) b(pid)
+        JOIN pg_stat_activity a ON a.pid = b.pid
+        """,
+        [list(pids)],
+    )
+    return tuple(Blocker(*row) for row in rows)
+
+
+def cancel_statements(connector: Connector, pids: Iterable[int]) -> None:
+    """Cancel what these backends of our own role are doing; a server that is away cancels by itself."""
+    _signal(connector, "pg_cancel_backend", pids)
+
+
+def end_sessions(connector: Connector, pids: Iterable[int]) -> None:
+    """End these sessions of our own role."""
+    _signal(connector, "pg_terminate_backend", pids)
+
+
+def _signal(connector: Connector, function: str, pids: Iterable[int]) -> None:
+    try:
+        with connector.open(timeout_seconds=2.0) as session:
+            session.rows(
+                f"SELECT {function}(a.pid) FROM pg_stat_activity a WHERE a.pid = ANY(%s) "  # noqa: S608
+                "AND a.usename = current_user AND a.datname = current_database()",
+                [list(pids)],
+            )
+    except (psycopg.Error, MigratorError):
+        # We are leaving anyway, and client_connection_check_interval ends them within a second.
+        return

@@ -1,0 +1,128 @@
+"""What the catalogs say: version rows, whether anything is there, indexes that are INVALID."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from migrator.errors import AccessDenied
+from migrator.model import RevisionId, VersionTable
+from migrator.postgres.session import Session
+
+# A relation counts unless it is the server's, an extension's or temporary.
+_COUNTED = """
+c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+AND n.nspname !~ '^pg_(toast|temp)'
+AND NOT EXISTS (
+    SELECT FROM pg_depend d
+    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRows:
+    """What one version table holds; its schema is the real one, if it exists.
+
+    An absent table has no rows; one without a column `version_num` is misshapen.
+    """
+
+    table: VersionTable
+    exists: bool
+    rows: frozenset[RevisionId] = frozenset()
+    is_misshapen: bool = False
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class InvalidIndex:
+    """An index that a CONCURRENTLY build left unfinished."""
+
+    schema: str
+    name: str
+    table: str
+
+    def __str__(self) -> str:
+        """Name it with its table."""
+        return f"{self.schema}.{self.name} on {self.table}"
+
+    @property
+    def drop_statement(self) -> str:
+        """The SQL that removes it without blocking anybody."""
+        return f"DROP INDEX CONCURRENTLY {quoted(self.schema)}.{quoted(self.name)}"
+
+
+def read_version_rows(session: Session, tables: Iterable[VersionTable]) -> tuple[VersionRows, ...]:
+    """Read each version table. Raises `AccessDenied` when the role may not."""
+    return tuple(_read_one(session, table) for table in tables)
+
+
+def _read_one(session: Session, table: VersionTable) -> VersionRows:
+    where = (table.schema, table.name)
+    oid, shaped, schema = session.row(
+        """
+        SELECT c.oid, a.attnum IS NOT NULL, n.nspname
+        FROM (SELECT to_regclass(concat_ws('.', quote_ident(%s::text), quote_ident(%s::text)))::oid) t(oid)
+        LEFT JOIN pg_class c ON c.oid = t.oid
+        LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
+        LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'version_num' AND NOT a.attisdropped
+        """,
+        where,
+    )
+    if oid is None:
+        return VersionRows(table, exists=False)
+    table = VersionTable(table.name, schema)
+    if not shaped:
+        return VersionRows(table, exists=True, is_misshapen=True)
+    name = f"{quoted(schema)}.{quoted(table.name)}"
+    try:
+        rows = session.rows(f"SELECT version_num::text FROM {name}")  # noqa: S608 - quoted above
+    except AccessDenied as error:
+        raise AccessDenied(
+            f"the role may not read the version table {name}",
+            remedy=f"GRANT USAGE ON SCHEMA {quoted(schema)} and GRANT SELECT ON {name} to it",
+        ) from error
+    return VersionRows(table, exists=True, rows=frozenset(RevisionId(row[0]) for row in rows if row[0]))
+
+
+def quoted(name: str) -> str:
+    """An identifier as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def object_names(session: Session, besides: Iterable[VersionTable]) -> tuple[str, ...]:
+    """Tables, views and sequences that somebody made, as `schema.name`, version tables left out."""
+    names = sorted({table.name for table in besides})
+    rows = session.rows(
+        f"SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "  # noqa: S608
+        f"WHERE {_COUNTED} AND n.nspname <> 'migrator' AND NOT c.relname = ANY(%s) ORDER BY c.relkind <> 'r', 1, 2",
+        [names],
+    )
+    return tuple(f"{schema}.{name}" for schema, name in rows)
+
+
+def table_count(session: Session) -> int:
+    """How many tables a dump of this database must hold, partitions included, extensions' left out."""
+    return int(
+        session.value(
+            f"SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "  # noqa: S608
+            f"WHERE {_COUNTED} AND c.relkind IN ('r', 'p')"
+        )
+    )
+
+
+def invalid_indexes(session: Session) -> frozenset[InvalidIndex]:
+    """Indexes that no query uses, those being built right now left out."""
+    rows = session.rows(
+        """
+        SELECT n.nspname, c.relname, i.indrelid::regclass::text
+        FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE NOT i.indisvalid AND c.relkind = 'i' AND NOT EXISTS (
+            SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid
+        )
+        """
+    )
+    return frozenset(InvalidIndex(*row) for row in rows)
+
+
+def database_size_bytes(session: Session) -> int:
+    """Size of the database on the server's disk."""
+    return int(session.value("SELECT pg_database_size(current_database())"))

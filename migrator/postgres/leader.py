@@ -1,0 +1,191 @@
+"""The leader lock: at most one migrator migrates a database.
+
+Three advisory locks of the target database:
+
+- the *leader key*, held by the lock session of the one runner that leads;
+- a random *token*, held by the same session: it names this run;
+- the *fence key*, held shared by every migration session, so that a new leader can tell that one still lives.
+
+A migration session takes the fence, then sees in `pg_locks` that one session holds leader key and token, else
+it refuses. A new leader takes the fence exclusively, briefly, before it starts: then no session of the old one
+is left, and one that connects later fails its look.
+
+A session that *waits* in `pg_advisory_lock()` has a snapshot, for which `CREATE INDEX CONCURRENTLY` waits for
+ever. So we only ever try, from a session that is in no transaction and is closed while we sleep.
+"""
+
+import random
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import psycopg
+
+from migrator.clock import Clock
+from migrator.errors import AccessDenied, InterruptedMidway, LeaderBusy, PolicyRefused
+from migrator.postgres.readiness import Verdict, verdict
+from migrator.postgres.session import Connector, Session, first_line
+
+# "MGRT": one constant key will do, since advisory locks belong to a database already.
+_CLASS = 0x4D475254
+_LEADER, _FENCE = 1, 2
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 2.0
+_FENCE_PAUSE_SECONDS = 0.2
+
+FENCE_SQL = f"SELECT pg_try_advisory_lock_shared({_CLASS}, {_FENCE})"
+
+_HOLDERS = f"""
+SELECT a.pid, a.application_name, a.usename, host(a.client_addr), a.backend_start
+FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+WHERE l.locktype = 'advisory' AND l.granted AND l.classid = {_CLASS} AND l.objid = %s AND l.objsubid = 2
+AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND a.pid <> pg_backend_pid()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A session that holds one of our locks, as far as our role may see it."""
+
+    pid: int
+    application: str | None
+    role: str | None
+    host: str | None
+    since: datetime | None
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        since = f", since {self.since:%Y-%m-%d %H:%M:%S}Z" if self.since else ""
+        return f"{self.application or 'unknown'} (pid {self.pid}, host {self.host or 'local'}{since})"
+
+
+class LeaderLock:
+    """Leadership, for as long as its session lives."""
+
+    def __init__(self, session: Session, token: int) -> None:
+        """Take over the session that holds the locks."""
+        self._session = session
+        self._token = token
+
+    @property
+    def look_sql(self) -> str:
+        """A statement any session can run to see whether this run still leads: one row, one boolean."""
+        high, low = self._token >> 32, self._token & 0xFFFFFFFF
+        return (
+            "SELECT count(*) = 1 FROM pg_locks k JOIN pg_locks t ON t.pid = k.pid AND t.database = k.database "
+            "WHERE k.locktype = 'advisory' AND t.locktype = 'advisory' AND k.granted AND t.granted "
+            f"AND k.classid = {_CLASS} AND k.objid = {_LEADER} AND k.objsubid = 2 "
+            f"AND t.classid = {high} AND t.objid = {low} AND t.objsubid = 1 "
+            "AND k.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+
+    def prove(self) -> None:
+        """See that we still lead. Raises `InterruptedMidway` when the session or its locks are gone."""
+        try:
+            still = self._session.value(self.look_sql)
+        except InterruptedMidway as error:
+            raise InterruptedMidway(f"the leader lock was lost: {error.message}") from error
+        if not still:
+            raise InterruptedMidway("the leader lock was lost: its session no longer holds it")
+
+    def release(self) -> None:
+        """Let another runner lead; the server frees the locks when the session ends."""
+        self._session.close()
+
+
+def refuse_pooler(session: Session) -> None:
+    """Raise `PolicyRefused` if a pooler stands between us and Postgres: a session lock would be worthless."""
+    if session.client_side_pid != session.value("SELECT pg_backend_pid()"):
+        raise PolicyRefused(
+            "the connection goes through a pooler, where a session lock belongs to nobody",
+            remedy="set MIGRATOR_DIRECT_DATABASE_URL to Postgres itself",
+        )
+
+
+def take_leadership(
+    connector: Connector,
+    clock: Clock,
+    patience: timedelta,
+    *,
+    is_needless: Callable[[Session], bool],
+    told: Callable[[tuple[Holder, ...], float], None],
+) -> LeaderLock | None:
+    """Lead, or return None as soon as `is_needless` says that another leader did all there is to do.
+
+    Each try has a session of its own. `told` hears who leads and how many seconds we waited.
+    Raises `LeaderBusy` when patience ends, `PolicyRefused` behind a pooler.
+    """
+    started = clock.monotonic()
+    limit = patience.total_seconds()
+    number = 0
+    while True:
+        number += 1
+        found = _try_to_lead(connector, is_needless)
+        if found is None:
+            return None
+        if isinstance(found, Session):
+            return _lead(found, clock, limit - (clock.monotonic() - started))
+        waited = clock.monotonic() - started
+        told(found, waited)
+        if waited >= limit:
+            raise LeaderBusy(f"another runner still leads after {waited:.0f} s: {_named(found)}")
+        clock.sleep(min(_pause(number), max(limit - waited, 0.01)))
+
+
+def _try_to_lead(
+    connector: Connector, is_needless: Callable[[Session], bool]
+) -> Session | tuple[Holder, ...] | None:
+    """The session that now holds the leader key, or who holds it; None when nothing is left to do."""
+    try:
+        session = connector.open()
+    except psycopg.OperationalError as error:
+        # A server that is full or restarting is busy, not broken: patience for the leader covers it.
+        if verdict(error) is Verdict.PASSING:
+            return ()
+        raise AccessDenied(f"Postgres refused the connection: {first_line(error)}") from error
+    leads = False
+    try:
+        refuse_pooler(session)
+        if is_needless(session):
+            return None
+        leads = _try(session, "pg_try_advisory_lock", _LEADER)
+        return session if leads else _holders(session, _LEADER)
+    finally:
+        if not leads:
+            session.close()
+
+
+def _lead(session: Session, clock: Clock, left_seconds: float) -> LeaderLock:
+    """Hold the token, keep the session alive, and wait until no session of an earlier leader is left."""
+    session.rows("SELECT set_config('idle_session_timeout', '0', false)")
+    token = secrets.randbits(62)
+    session.rows("SELECT pg_advisory_lock(%s)", [token])
+    end = clock.monotonic() + left_seconds
+    while not _try(session, "pg_try_advisory_lock", _FENCE):
+        holders = _holders(session, _FENCE)
+        if clock.monotonic() >= end:
+            raise LeaderBusy(
+                f"a migration session of an earlier run is still alive: {_named(holders)}",
+                remedy="see what it does; it ends with its statement, or by pg_terminate_backend",
+            )
+        clock.sleep(_FENCE_PAUSE_SECONDS)
+    session.rows(f"SELECT pg_advisory_unlock({_CLASS}, {_FENCE})")
+    return LeaderLock(session, token)
+
+
+def _try(session: Session, function: str, key: int) -> bool:
+    return bool(session.value(f"SELECT {function}({_CLASS}, {key})"))
+
+
+def _holders(session: Session, key: int) -> tuple[Holder, ...]:
+    return tuple(Holder(*row) for row in session.rows(_HOLDERS, [key]))
+
+
+def _named(holders: tuple[Holder, ...]) -> str:
+    return ", ".join(map(str, holders)) or "it just ended"
+
+
+def _pause(number: int) -> float:
+    longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 1.5 ** min(number - 1, 12))
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads runners, hides nothing
+

@@ -1,0 +1,111 @@
+"""Wait until Postgres answers as a writable primary."""
+
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+
+import psycopg
+
+from migrator.clock import Clock
+from migrator.errors import AccessDenied, DatabaseUnavailable
+from migrator.postgres.session import Connector, Session
+
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGEST_PAUSE_SECONDS = 3.0
+# Operators create roles and databases moments after the server is up.
+_LATE_ROLE_SECONDS = 15.0
+
+# A refused connection carries no SQLSTATE in psycopg 3, so the server's (and PgBouncer's) words must do.
+_REFUSED = re.compile(
+    r"authentication failed|role \".*\" does not exist|database \".*\" does not exist|no pg_hba\.conf entry"
+    r"|is not permitted to log in|permission denied for database|no password supplied|no such database"
+    r"|no such user|is not currently accepting connections",
+    re.IGNORECASE,
+)
+_PASSING = re.compile(
+    r"connection refused|timeout expired|starting up|shutting down|not yet accepting|in recovery"
+    r"|could not translate host name|failed to resolve|name resolution|name or service not known"
+    r"|too many clients|too many connections|connection slots are reserved|session is read-only|read-write",
+    re.IGNORECASE,
+)
+
+
+class Verdict(Enum):
+    """What a failed attempt to connect means."""
+
+    PASSING = "worth waiting for"
+    REFUSED = "refused"
+    UNRECOGNISED = "unrecognised"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One failed attempt, for whoever reports it."""
+
+    number: int
+    verdict: Verdict
+    reason: str
+    waited_seconds: float
+
+
+def verdict(error: psycopg.OperationalError) -> Verdict:
+    """Judge a failed connection. Of several hosts, one that may yet come up decides."""
+    text = str(error)
+    if _PASSING.search(text) or (error.sqlstate or "").startswith(("08", "53", "57P")):
+        return Verdict.PASSING
+    return Verdict.REFUSED if _REFUSED.search(text) else Verdict.UNRECOGNISED
+
+
+def wait_until_ready(
+    connector: Connector, clock: Clock, patience: timedelta, told: Callable[[Attempt], None]
+) -> Session:
+    """Return an open session to a writable primary.
+
+    Raises `AccessDenied` when role, password or database are refused for 15 s (or for all our patience, if that
+    is shorter), `DatabaseUnavailable` when patience ends.
+    """
+    started = clock.monotonic()
+    limit = patience.total_seconds()
+    refused_since: float | None = None
+    number = 0
+    while True:
+        number += 1
+        try:
+            return _primary(connector, limit - (clock.monotonic() - started))
+        except psycopg.OperationalError as error:
+            judged, reason = verdict(error), _reason(error)
+        now = clock.monotonic()
+        waited = now - started
+        refused_since = (refused_since or now) if judged is Verdict.REFUSED else None
+        told(Attempt(number, judged, reason, waited))
+        if refused_since is not None and (now - refused_since >= _LATE_ROLE_SECONDS or waited >= limit):
+            raise AccessDenied(f"Postgres refused the connection for {waited:.0f} s: {reason}")
+        if waited >= limit:
+            raise DatabaseUnavailable(f"Postgres was not ready within {limit:g} s: {reason}")
+        clock.sleep(min(_pause(number), max(limit - waited, 0.01)))
+
+
+def _primary(connector: Connector, left_seconds: float) -> Session:
+    session = connector.open(timeout_seconds=min(10.0, max(left_seconds, 1.0)))
+    recovering, read_only = session.row(
+        "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::bool"
+    )
+    if recovering or read_only:
+        session.close()
+        kind = "in recovery (a standby, or a failover is under way)" if recovering else "read-only"
+        raise psycopg.OperationalError(f"the server is {kind}: not read-write")
+    return session
+
+
+def _reason(error: psycopg.OperationalError) -> str:
+    """The last line says why; those before repeat host and port."""
+    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    return lines[0] if lines else "no reason given"
+
+
+def _pause(number: int) -> float:
+    longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(number - 1, 10))
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads pods, hides nothing

@@ -1,0 +1,112 @@
+"""One deploy, told on one page.
+
+    settings → wait → read state → leader lock → read state → plan → back up → migrate → verify → report
+                          └ it fits already (and backups are not `always`) → report, before any lock
+
+Only this module knows the order; steps do not know one another. What only a deploy with work to do needs is
+imported when there is work to do: most deploys have none, and every import delays them.
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from migrator.account import Account
+from migrator.errors import MigratorError
+from migrator.history.sight import Sight, look, tell
+from migrator.history.state import State, StateName, refuse_state
+from migrator.model import Outcome
+from migrator.steps.begin import load, wait_for_postgres
+from migrator.steps.desk import Desk
+
+if TYPE_CHECKING:
+    from migrator.history.release import Release
+    from migrator.steps.leadership import Leadership
+
+
+def run(desk: Desk, account: Account) -> Outcome:
+    """Bring the database to this release, or say why not. Foreseen failures are outcomes, not exceptions."""
+    try:
+        _deploy(desk, account)
+    except MigratorError as error:
+        return account.failed(error)
+    return account.succeeded()
+
+
+def _deploy(desk: Desk, account: Account) -> None:
+    with account.phase("load"):
+        release = load(desk)
+    with account.phase("wait"):
+        session = wait_for_postgres(desk)
+    with account.phase("state"), session:
+        sight = look(session, release, desk.settings)
+    tell(sight, release, desk.events)
+    account.saw(sight.state)
+    if desk.settings.backup == "always" or not _opens_gate(desk, sight.state):
+        _lead(desk, account, release)
+
+
+def _lead(desk: Desk, account: Account, release: "Release") -> None:
+    """Under the leader lock; returns early when another leader did it all while we waited."""
+    from migrator.steps.lead import lead, take_stock  # noqa: PLC0415
+
+    with account.phase("lock"):
+        lock = lead(desk, account, release)
+    if lock is None:
+        return
+    try:
+        with account.phase("state"):
+            leadership = take_stock(desk, account, lock, release)
+        _bring_up(leadership, account)
+    finally:
+        lock.release()
+
+
+def _bring_up(leadership: "Leadership", account: Account) -> None:
+    from migrator.steps import back_up, book, migrate, plan, verify  # noqa: PLC0415
+
+    leadership, has_backup = _discovered(leadership, account)
+    state = leadership.sight.state
+    assert state is not None  # noqa: S101 - discovery told the version tables, or raised
+    refuse_state(state, on_ahead=leadership.desk.settings.on_ahead)
+    if state.pending:
+        plan.plan(leadership, state)
+    if not has_backup:
+        with account.phase("backup"):
+            back_up.back_up(leadership, account, state)
+    if not state.pending:
+        book.remember(leadership, account)
+        return
+    with book.booked(leadership, account) as entry:
+        with account.phase("migrate"):
+            entry.tables = migrate.migrate(leadership, account)
+        with account.phase("verify"):
+            verify.verify(leadership, account, entry.tables)
+
+
+def _discovered(leadership: "Leadership", account: Account) -> tuple["Leadership", bool]:
+    """Where only `env.py` knows its version tables, run it read-only; if it must write, back up before."""
+    from migrator.steps import back_up, migrate  # noqa: PLC0415
+    from migrator.steps.lead import look_again  # noqa: PLC0415
+
+    if leadership.sight.state is not None:
+        return leadership, False
+    has_backup = False
+    with account.phase("discover"):
+        tables = migrate.discover(leadership, may_write=False)
+    if tables is None:
+        with account.phase("backup"):
+            back_up.back_up(leadership, account, None)
+        has_backup = True
+        with account.phase("discover"):
+            tables = migrate.discover(leadership, may_write=True)
+    with account.phase("state"):
+        sight: Sight = look_again(leadership, account, tables or ())
+    return replace(leadership, sight=sight), has_backup
+
+
+def _opens_gate(desk: Desk, state: State | None) -> bool:
+    if state is None or not state.opens_gate(desk.settings.on_ahead):
+        return False
+    if state.name is not StateName.CURRENT:
+        desk.events.record("hazard.found", f"the database is {state.name}: {state.reason}", level="warning")
+    return True

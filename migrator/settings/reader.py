@@ -1,0 +1,162 @@
+"""From environment and flags to `Settings`, without pydantic while there is nothing to complain about."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from migrator.errors import SettingsInvalid
+from migrator.settings.definition import ROWS, Row, Settings
+from migrator.settings.dsn import Dsn
+
+# Kubernetes writes these into every pod for each Service whose name begins with "migrator".
+_INJECTED = re.compile(
+    r"MIGRATOR(_.+)?_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
+)
+_TYPO_DISTANCE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The raw texts that were found, by field, each with the name it was found under."""
+
+    texts: Mapping[str, tuple[str, str]]
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def read_settings(
+    environ: Mapping[str, str], flags: Mapping[str, str] | None = None, *, needs_backup: bool = False
+) -> tuple[Settings, tuple[str, ...]]:
+    """Read everything; return the settings and the warnings.
+
+    `flags` are by field name and win. Raises `SettingsInvalid` with every problem there is.
+    """
+    given = collect(environ, flags or {})
+    values: dict[str, Any] = {}
+    problems = list(given.problems)
+    wrong = False
+    for row in ROWS:
+        if row.field in given.texts:
+            try:
+                values[row.field] = row.parse(given.texts[row.field][1])
+            except ValueError:
+                wrong = True
+    if wrong:
+        problems += _value_problems(given)
+    problems += _missing(values, given, environ, needs_backup=needs_backup)
+    if problems:
+        raise SettingsInvalid(tuple(problems))
+    return Settings(**values), given.warnings
+
+
+def collect(environ: Mapping[str, str], flags: Mapping[str, str]) -> Given:
+    """Find each setting's text: flag, then variable, then the file a `…_FILE` variable names."""
+    texts: dict[str, tuple[str, str]] = {}
+    problems: list[str] = []
+    for row in ROWS:
+        try:
+            if row.field in flags:
+                texts[row.field] = _from_flag(row, flags[row.field])
+            elif found := _from_variables(row, environ):
+                texts[row.field] = found
+        except ValueError as error:
+            problems.append(str(error))
+    typos, warnings = _unknown(environ)
+    return Given(texts, (*problems, *typos), warnings)
+
+
+def _from_flag(row: Row, raw: str) -> tuple[str, str]:
+    if row.secret and re.search(r"://[^/?]*:[^/?]*@|password=", raw):
+        raise ValueError(
+            f"{row.flag} carries a password, which every user of the machine could read in the process "
+            f"list: use {row.names[0]} or {row.names[0]}_FILE"
+        )
+    return row.flag, raw
+
+
+def _from_variables(row: Row, environ: Mapping[str, str]) -> tuple[str, str] | None:
+    """An empty variable counts as absent: compose files and charts write them so."""
+    for name in row.names:
+        file = environ.get(f"{name}_FILE") if row.secret else None
+        if environ.get(name) and file:
+            raise ValueError(f"{name} and {name}_FILE are both set: keep one")
+        if environ.get(name):
+            return name, environ[name]
+        if file:
+            return f"{name}_FILE", _content(f"{name}_FILE", file)
+    return None
+
+
+def _content(name: str, file: str) -> str:
+    try:
+        content = Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ValueError(f"{name} names {file}, which cannot be read: {reason}") from None
+    if not content:
+        raise ValueError(f"{name} names {file}, which is empty")
+    return content
+
+
+def _unknown(environ: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names that are nearly a setting's are typos; others may be another release's."""
+    known = {name for row in ROWS for name in _spellings(row)}
+    typos: list[str] = []
+    warnings: list[str] = []
+    for name in sorted(environ):
+        if not name.startswith("MIGRATOR_") or name in known or _INJECTED.fullmatch(name):
+            continue
+        if near := next((one for one in sorted(known) if _within(name, one, _TYPO_DISTANCE)), None):
+            typos.append(f"{name} is not a setting: was {near} meant?")
+        else:
+            warnings.append(f"{name} is not a setting of this release of migrator and has no effect")
+    return tuple(typos), tuple(warnings)
+
+
+def _spellings(row: Row) -> Iterator[str]:
+    for name in row.names:
+        yield name
+        if row.secret:
+            yield f"{name}_FILE"
+
+
+def _within(one: str, other: str, distance: int) -> bool:
+    """Whether so few insertions, deletions or replacements turn one into the other."""
+    if abs(len(one) - len(other)) > distance:
+        return False
+    row = list(range(len(other) + 1))
+    for i, left in enumerate(one, 1):
+        above, row = row, [i]
+        for j, right in enumerate(other, 1):
+            row.append(min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (left != right)))
+    return row[-1] <= distance
+
+
+def _missing(
+    values: dict[str, Any], given: Given, environ: Mapping[str, str], *, needs_backup: bool
+) -> Iterator[str]:
+    """What only shows when settings are seen together; fills in the address from libpq's variables."""
+    if not any(name in given.texts for name in ("database_url", "direct_database_url")):
+        try:
+            values["database_url"] = Dsn.from_variables(environ)
+        except ValueError as error:
+            yield f"PGHOST/PGPORT: {error}"
+        else:
+            if values["database_url"] is None and not any("DATABASE_URL" in text for text in given.problems):
+                yield "DATABASE_URL is missing: set it, or libpq's PGHOST and PGDATABASE"
+    if values.get("version_table_schema") and not values.get("version_table"):
+        yield "MIGRATOR_VERSION_TABLE_SCHEMA is set without MIGRATOR_VERSION_TABLE"
+    backups_are_wanted = values.get("backup", "auto") != "off"
+    if needs_backup and backups_are_wanted and "backup_url" not in given.texts:
+        yield (
+            "MIGRATOR_BACKUP_URL is missing: say where backups go (file:///backups), or set "
+            "MIGRATOR_BACKUP=off to migrate without one"
+        )
+
+
+def _value_problems(given: Given) -> tuple[str, ...]:
+    from migrator.settings.report import problems_of  # noqa: PLC0415 - costs as much as the rest of a run
+
+    return problems_of(given.texts)

@@ -1,0 +1,90 @@
+"""Back up: before the first change, unless there is nothing to lose or the policy says no."""
+
+from migrator.account import Account
+from migrator.backup.client import find_client
+from migrator.backup.dump import About, Backup, Dumper
+from migrator.backup.store import FileStore
+from migrator.history.state import State
+from migrator.model import BackupFacts
+from migrator.postgres.session import Session
+from migrator.steps.leadership import Leadership
+
+_MEGA = 1_000_000
+
+
+def back_up(leadership: Leadership, account: Account, state: State | None) -> None:
+    """Take a proven backup, or say why there is none.
+
+    Raises `BackupFailed` or `PolicyRefused`; nothing was changed then.
+    """
+    if reason := _reason_to_skip(leadership, state):
+        leadership.desk.events.record("backup.skipped", f"no backup: {reason}", reason=reason)
+        return
+    desk, events = leadership.desk, leadership.desk.events
+    url = desk.settings.backup_url
+    assert url is not None  # noqa: S101 - settings were refused without it
+    store = FileStore.at(url.reveal(), account.database)
+    client = find_client(desk.settings.pg_bin, _server_version(leadership))
+
+    def progressed(size_bytes: int, seconds: float) -> None:
+        events.record(
+            "backup.progressed",
+            f"backing up: {size_bytes / _MEGA:.1f} MB written",
+            size_bytes=size_bytes,
+            seconds=round(seconds, 3),
+        )
+
+    def taken(backup: Backup) -> None:
+        message = f"backup taken in {backup.seconds:.2f} s: {backup.size_bytes / _MEGA:.1f} MB"
+        events.record("backup.taken", message, **_facts(backup))
+
+    size = account.database_size_bytes or 0
+    events.record(
+        "backup.started",
+        f"backing up {account.database} ({size / _MEGA:.1f} MB on disk) with pg_dump {client.version}",
+        database_size_bytes=size,
+        client_version=client.version,
+    )
+    dumper = Dumper(
+        connector=desk.connector,
+        dsn=desk.dsn,
+        client=client,
+        store=store,
+        clock=desk.clock,
+        stop=desk.stop,
+        prove_leadership=leadership.lock.prove,
+        progressed=progressed,
+        taken=taken,
+    )
+    about = About(desk.run_id, desk.settings.app, desk.settings.release, account.database, state.heads if state else ())
+    backup = dumper.take(about)
+    account.backup = BackupFacts(
+        backup.location, backup.size_bytes, backup.sha256, backup.seconds, backup.finished
+    )
+    events.record("backup.verified", f"backup proven: {backup.location}", **_facts(backup))
+
+
+def _reason_to_skip(leadership: Leadership, state: State | None) -> str | None:
+    policy = leadership.desk.settings.backup
+    if policy == "off":
+        return "MIGRATOR_BACKUP=off"
+    if policy == "auto" and leadership.is_empty:
+        return "the database is empty"
+    if policy == "auto" and state is not None and not state.pending:
+        return "nothing is pending"
+    return None
+
+
+def _server_version(leadership: Leadership) -> int:
+    session: Session
+    with leadership.desk.connector.reopen("the server's version") as session:
+        return session.server_version
+
+
+def _facts(backup: Backup) -> dict[str, object]:
+    return {
+        "location": backup.location,
+        "size_bytes": backup.size_bytes,
+        "sha256": backup.sha256,
+        "seconds": round(backup.seconds, 3),
+    }

@@ -1,0 +1,76 @@
+"""Lead: take the leader lock, saying who has it while we wait; look again once it is ours."""
+
+from migrator.account import Account
+from migrator.history.launch import IDENTITY_SQL, Launch
+from migrator.history.release import Release
+from migrator.history.sight import Sight, look, tell
+from migrator.history.upgrade import Upgrader
+from migrator.model import VersionTable
+from migrator.postgres.catalog import database_size_bytes, invalid_indexes, object_names
+from migrator.postgres.leader import Holder, LeaderLock, take_leadership
+from migrator.postgres.session import Session
+from migrator.steps.desk import Desk
+from migrator.steps.leadership import Leadership
+
+
+def lead(desk: Desk, account: Account, release: Release) -> LeaderLock | None:
+    """The leader lock, or None when another leader did all there is to do while we waited."""
+
+    def told(holders: tuple[Holder, ...], waited_seconds: float) -> None:
+        account.lock_wait_seconds = waited_seconds
+        who = ", ".join(map(str, holders)) or "a runner that is just ending"
+        desk.events.record(
+            "lock.waited",
+            f"another runner leads: {who}",
+            waited_seconds=round(waited_seconds, 3),
+            holders=[str(holder) for holder in holders],
+        )
+
+    def is_needless(session: Session) -> bool:
+        if desk.settings.backup == "always":
+            return False
+        sight = look(session, release, desk.settings)
+        account.saw(sight.state)
+        return sight.state is not None and sight.state.opens_gate(desk.settings.on_ahead)
+
+    lock = take_leadership(
+        desk.connector, desk.clock, desk.settings.leader_timeout, is_needless=is_needless, told=told
+    )
+    if lock is not None:
+        desk.events.record("lock.acquired", "this run leads", waited_seconds=round(account.lock_wait_seconds, 3))
+    return lock
+
+
+def take_stock(desk: Desk, account: Account, lock: LeaderLock, release: Release) -> Leadership:
+    """Look again as the leader, and note what the later steps compare with."""
+    with desk.connector.reopen("the database, as its leader") as session:
+        desk = desk.at(session)
+        launch = Launch(
+            settings=desk.settings,
+            project=release.project,
+            python=release.python,
+            dsn=desk.dsn,
+            identity=str(session.value(IDENTITY_SQL)),
+            environ=desk.environ,
+            application=desk.application,
+            stop=desk.stop,
+        )
+        account.database_size_bytes = database_size_bytes(session)
+        sight = look(session, release, desk.settings)
+        is_empty = not object_names(session, ())
+        invalid = invalid_indexes(session)
+    tell(sight, release, desk.events)
+    account.saw(sight.state)
+    known = {revision.id: revision.doc for revision in release.graph.revisions}
+    upgrader = Upgrader(launch, lock, desk.connector, desk.clock, desk.events, known)
+    return Leadership(desk, lock, release, upgrader, sight, is_empty, invalid)
+
+
+def look_again(leadership: Leadership, account: Account, tables: tuple[VersionTable, ...]) -> Sight:
+    """Tell the state from the version tables that `env.py` was seen to configure."""
+    with leadership.desk.connector.reopen("the version tables") as session:
+        desk = leadership.desk
+        sight = look(session, leadership.release, desk.settings, tables)
+    tell(sight, leadership.release, desk.events)
+    account.saw(sight.state)
+    return sight

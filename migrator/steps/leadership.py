@@ -1,0 +1,23 @@
+"""What the leader knows, handed from step to step."""
+
+from dataclasses import dataclass
+
+from migrator.history.release import Release
+from migrator.history.sight import Sight
+from migrator.history.upgrade import Upgrader
+from migrator.postgres.catalog import InvalidIndex
+from migrator.postgres.leader import LeaderLock
+from migrator.steps.desk import Desk
+
+
+@dataclass(frozen=True, slots=True)
+class Leadership:
+    """What the leader knows before it changes anything. The desk is bound to the server that was reached."""
+
+    desk: Desk
+    lock: LeaderLock
+    release: Release
+    upgrader: Upgrader
+    sight: Sight
+    is_empty: bool
+    invalid: frozenset[InvalidIndex]

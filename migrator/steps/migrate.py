@@ -1,0 +1,76 @@
+"""Migrate: learn what `env.py` configures, upgrade, and account for what was committed, whatever happened."""
+
+from migrator.account import Account
+from migrator.errors import Blocked, MigratorError
+from migrator.history.upgrade import Attempt
+from migrator.model import RevisionId, VersionTable
+from migrator.postgres.catalog import invalid_indexes, read_version_rows
+from migrator.steps.leadership import Leadership
+
+_READ_ONLY = "25006"
+
+
+def discover(leadership: Leadership, *, may_write: bool) -> tuple[VersionTable, ...] | None:
+    """The version tables `env.py` configures; None when user code insists on writing and may not."""
+    try:
+        return leadership.upgrader.discover(may_write=may_write).tables
+    except MigratorError as error:
+        if error.facts.get("sqlstate") == _READ_ONLY and not may_write:
+            return None
+        raise
+
+
+def migrate(leadership: Leadership, account: Account) -> tuple[VersionTable, ...]:
+    """Upgrade to the target; return the version tables that were really used.
+
+    Whatever it raises says what is committed and what was rolled back.
+    """
+    attempts: list[Attempt] = []
+    settings = leadership.desk.settings
+    try:
+        attempt = leadership.upgrader.upgrade(
+            settings.lock_timeout, settings.lock_patience, begun=attempts.append
+        )
+    except MigratorError as error:
+        account.blocked_attempts = len(attempts) if isinstance(error, Blocked) else max(len(attempts) - 1, 0)
+        _account_for_failure(leadership, account, attempts, error)
+        raise
+    finally:
+        for one in attempts:
+            account.applied_at |= one.committed
+    account.blocked_attempts = len(attempts) - 1
+    return attempt.tables or leadership.sight.tables
+
+
+def _account_for_failure(
+    leadership: Leadership, account: Account, attempts: list[Attempt], error: MigratorError
+) -> None:
+    """Look what is there now: the worker may have died between a commit and its report."""
+    committed = {id_ for attempt in attempts for id_ in attempt.committed}
+    tables = next((one.tables for one in reversed(attempts) if one.tables), leadership.sight.tables)
+    try:
+        with leadership.desk.connector.reopen("a look at what was committed") as session:
+            rows = read_version_rows(session, tables)
+            leftovers = invalid_indexes(session) - leadership.invalid
+    except MigratorError:
+        account.applied = tuple(sorted(committed))
+        error.message += f"; committed, as far as the worker said: {_listed(account.applied)}"
+        return
+    account.heads_after = tuple(sorted({row for table in rows for row in table.rows}))
+    account.applied = leadership.release.graph.between(account.heads_before or (), account.heads_after)
+    started = {RevisionId(id_) for attempt in attempts for id_ in attempt.started}
+    rolled_back = sorted(started - set(account.applied))
+    half = sorted({id_ for attempt in attempts for id_ in attempt.half_applied} - set(account.applied))
+    error.message += f"; committed: {_listed(account.applied)}; rolled back: {_listed(rolled_back)}"
+    error.facts |= {"committed": list(account.applied), "rolled_back": rolled_back, "half_applied": half}
+    if half:
+        error.message += f"; of {_listed(half)} a part was committed outside the transaction and stays"
+    if leftovers:
+        error.message += f"; left INVALID: {', '.join(map(str, sorted(leftovers)))}"
+        error.remedy = f"{'; '.join(one.drop_statement for one in sorted(leftovers))}; {error.remedy}"
+        error.facts["invalid_indexes"] = [str(one) for one in sorted(leftovers)]
+
+
+def _listed(ids: list[RevisionId] | list[str] | tuple[RevisionId, ...]) -> str:
+    return ", ".join(ids) or "nothing"
+

@@ -1,0 +1,1 @@
+"""The entrypoint, run as the platform runs it."""
