@@ -6,18 +6,21 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format lock bench clean
+.PHONY: help setup demo test smoke lint format lock bench docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.ready ## install everything, by hash, into .venv
 
-$(VENV)/.ready: requirements/dev.txt pyproject.toml
+$(VENV)/.ready: requirements/dev.txt requirements/oldest.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 …"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@# The oldest Alembic and SQLAlchemy a project may have, in an environment without anything of ours.
+	@test -x $(VENV)/oldest/bin/python || $(PYTHON) -m venv $(VENV)/oldest
+	$(VENV)/oldest/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/oldest.txt
 	@touch $@
 
 demo: setup ## deploy the bundled example four times on an embedded Postgres, and show it
@@ -25,6 +28,9 @@ demo: setup ## deploy the bundled example four times on an embedded Postgres, an
 
 test: setup ## run all tests
 	$(BIN)/python -m pytest -n $(WORKERS) tests
+
+smoke: setup ## the unit tests and one deploy of each kind, to try another interpreter
+	$(BIN)/python -m pytest -n $(WORKERS) tests/unit tests/acceptance/test_deploy.py
 
 lint: setup ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
@@ -40,10 +46,14 @@ lock: ## resolve the dependencies anew into requirements/*.txt, with hashes
 	$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet uv
 	$(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header -p 3.11 pyproject.toml -o requirements/runtime.txt
 	$(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header -p 3.11 pyproject.toml --extra demo --group dev -o requirements/dev.txt
+	$(VENV)-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-header -p 3.11 requirements/oldest.in -o requirements/oldest.txt
 	rm -rf $(VENV)-lock
 
 bench: setup ## measure against plain Alembic, print the table, write docs/benchmarks.md
 	$(BIN)/python -m tests.bench
+
+docs: setup ## write the generated tables of the README
+	$(BIN)/python -m tests.docs
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) $(VENV)-lock .demo .bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build

@@ -1,5 +1,5 @@
 """`python -m migrator` is `migrator`."""
 
-from migrator.cli import main
+from migrator.cli import entry
 
-raise SystemExit(main())
+entry()

@@ -1,4 +1,4 @@
-"""The account of a run: what was found and done so far, so that the last event can tell it however the run ends."""
+"""The account of a run: what was found and done so far, for the last event, however the run ends."""
 
 import time
 from collections.abc import Iterator

@@ -1,5 +1,7 @@
 """Arguments and environment in, exit status out: the only place where everything is put together."""
 
+import contextlib
+import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,8 +24,17 @@ _TABLES = {"settings": "the settings", "exit-codes": "the exit codes"}
 
 
 def entry() -> NoReturn:
-    """The console script."""
-    raise SystemExit(main())
+    """The console script. Most deploys have nothing to do and last as long as their imports and their exit.
+
+    So the garbage collector does not look through what was just imported, and the interpreter is not taken
+    down piece by piece: together a fifth of such a run, measured with `make bench`.
+    """
+    gc.disable()
+    status = main()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # the reader may have gone
+            stream.flush()
+    os._exit(status)
 
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
@@ -191,7 +202,9 @@ def _parser() -> "argparse.ArgumentParser":
     )
     top.add_argument("--version", action="version", version=f"migrator {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    deploy = commands.add_parser("run", help="the deploy: wait, look, lock, back up, migrate, verify (default)")
+    deploy = commands.add_parser(
+        "run", help="the deploy: wait, look, lock, back up, migrate, verify (default)"
+    )
     wait = commands.add_parser("wait", help="wait until Postgres answers as a writable primary")
     _add_flags(deploy)
     _add_flags(wait)
@@ -213,7 +226,9 @@ def _add_flags(parser: "argparse.ArgumentParser") -> None:
 
 
 def _flags(words: "argparse.Namespace") -> dict[str, str]:
-    return {name: value for name, value in vars(words).items() if isinstance(value, str) and name != "command"}
+    return {
+        name: value for name, value in vars(words).items() if isinstance(value, str) and name != "command"
+    }
 
 
 def _table(command: str, words: "argparse.Namespace") -> int:

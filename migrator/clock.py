@@ -12,6 +12,9 @@ from typing import Protocol
 
 from migrator.errors import DeadlinePassed, Interrupted, MigratorError, Terminated
 
+# What `Stop` raises. Whoever carries on after other failures lets these pass: they are raised only once.
+STOPS = (DeadlinePassed, Interrupted, Terminated)
+
 
 class Clock(Protocol):
     """What a waiting step needs to know of time."""

@@ -3,6 +3,9 @@
 from enum import IntEnum
 from typing import Any, ClassVar, Self
 
+_RETRYABLE = range(30, 50)
+_FIRST_SIGNAL = 128
+
 
 class ExitCode(IntEnum):
     """The exit status of every command, with its meaning and what an operator does about it.
@@ -24,11 +27,15 @@ class ExitCode(IntEnum):
 
     OK = (
         0,
-        "the version rows fit this release, seen on a fresh connection: migrated now, nothing to do, or ahead "
-        "and allowed",
+        "the version rows fit this release, seen on a fresh connection: migrated now, nothing to do, "
+        "or ahead and allowed",
         "nothing to do: the application may start",
     )
-    INTERNAL_ERROR = (1, "a bug in migrator (traceback in the events)", "report it with the events of the run")
+    INTERNAL_ERROR = (
+        1,
+        "a bug in migrator (traceback in the events)",
+        "report it with the events of the run",
+    )
     USAGE = (2, "wrong command line", "see `migrator --help`")
     SETTINGS_INVALID = (
         10,
@@ -37,8 +44,8 @@ class ExitCode(IntEnum):
     )
     REVISIONS_INVALID = (
         11,
-        "the release's migrations cannot be trusted: do not load, several heads, missing parent, duplicate id, "
-        "cycle, edited after applied (when refused)",
+        "the release's migrations cannot be trusted: do not load, several heads, missing parent, "
+        "duplicate id, cycle, edited after applied (when refused)",
         "correct the revision files and build a new release",
     )
     STATE_REFUSED = (
@@ -100,8 +107,8 @@ class ExitCode(IntEnum):
     )
     INTERRUPTED_MIDWAY = (
         34,
-        "a session or the worker was lost (08*, 57P01–57P03, 53*, 58*, 40001, killed); says which revisions are "
-        "committed",
+        "a session or the worker was lost (08*, 57P01–57P03, 53*, 58*, 40001, killed); says which revisions "
+        "are committed",
         "run again: it goes on from what is committed",
     )
     NOT_YET = (
@@ -130,14 +137,14 @@ class ExitCode(IntEnum):
     @property
     def is_retryable(self) -> bool:
         """Whether time alone may cure it (30 to 49)."""
-        return 30 <= self <= 49
+        return self in _RETRYABLE
 
     @property
     def kind(self) -> str:
         """The class an operator sees: ok, permanent, retryable or signal."""
         if self == ExitCode.OK:
             return "ok"
-        if self >= 128:
+        if self >= _FIRST_SIGNAL:
             return "signal"
         return "retryable" if self.is_retryable else "permanent"
 
@@ -147,11 +154,10 @@ class MigratorError(Exception):
 
     exit_code: ClassVar[ExitCode] = ExitCode.INTERNAL_ERROR
 
-    def __init_subclass__(cls, *, exit_code: ExitCode | None = None) -> None:
+    def __init_subclass__(cls, *, exit_code: ExitCode) -> None:
         """Bind the class to its exit code, so that no subclass can forget it."""
         super().__init_subclass__()
-        if exit_code is not None:
-            cls.exit_code = exit_code
+        cls.exit_code = exit_code
 
     def __init__(self, message: str, *, remedy: str | None = None, **facts: Any) -> None:
         """Keep the sentence, what to do about it, and the facts the last event carries."""

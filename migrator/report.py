@@ -6,17 +6,19 @@ from typing import Any
 from migrator.errors import ExitCode
 from migrator.model import Outcome
 from migrator.settings import Settings
-from migrator.telemetry.events import Events
+from migrator.telemetry.events import Events, Level
 from migrator.telemetry.metrics import Measured, push
 from migrator.telemetry.termination import write_termination_message
 
 
-def report(outcome: Outcome, settings: Settings, events: Events, redact: Any, always: Mapping[str, str]) -> None:
+def report(
+    outcome: Outcome, settings: Settings, events: Events, redact: Any, always: Mapping[str, str]
+) -> None:
     """Push, then write the last event, then the termination message. Nothing here changes the outcome."""
     if settings.pushgateway_url is not None:
         _push(outcome, settings, events)
     facts = last_event(outcome)
-    level = "info" if outcome.exit_code is ExitCode.OK else "error"
+    level: Level = "info" if outcome.exit_code is ExitCode.OK else "error"
     events.record("run.finished", outcome.message, level=level, **facts)
     write_termination_message(settings.termination_log, redact({**always, **facts}))
 
@@ -48,7 +50,9 @@ def last_event(outcome: Outcome) -> dict[str, Any]:
         "error": outcome.error,
         "remedy": outcome.remedy,
     }
-    return facts | {name: value for name, value in outcome.facts.items() if name not in facts and value is not None}
+    return facts | {
+        name: value for name, value in outcome.facts.items() if name not in facts and value is not None
+    }
 
 
 def _listed(heads: tuple[Any, ...] | None) -> list[str] | None:

@@ -7,12 +7,13 @@ Only this module knows the order; steps do not know one another. What only a dep
 imported when there is work to do: most deploys have none, and every import delays them.
 """
 
+import gc
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from migrator.account import Account
 from migrator.errors import MigratorError
-from migrator.history.sight import Sight, look, tell
+from migrator.history.sight import Sight, judge, look, tell
 from migrator.history.state import State, StateName, refuse_state
 from migrator.model import Outcome
 from migrator.steps.begin import load, wait_for_postgres
@@ -38,19 +39,21 @@ def _deploy(desk: Desk, account: Account) -> None:
     with account.phase("wait"):
         session = wait_for_postgres(desk)
     with account.phase("state"), session:
-        sight = look(session, release, desk.settings)
+        seen = look(session, release)
+    sight = judge(seen, release)
     tell(sight, release, desk.events)
     account.saw(sight.state)
     if desk.settings.backup == "always" or not _opens_gate(desk, sight.state):
-        _lead(desk, account, release)
+        _lead(desk, account, release, sight)
 
 
-def _lead(desk: Desk, account: Account, release: "Release") -> None:
+def _lead(desk: Desk, account: Account, release: "Release", sight: Sight) -> None:
     """Under the leader lock; returns early when another leader did it all while we waited."""
+    gc.enable()  # from here on it may take long
     from migrator.steps.lead import lead, take_stock  # noqa: PLC0415
 
     with account.phase("lock"):
-        lock = lead(desk, account, release)
+        lock = lead(desk, account, release, sight)
     if lock is None:
         return
     try:

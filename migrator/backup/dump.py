@@ -240,7 +240,11 @@ class _Child:
 
 @contextlib.contextmanager
 def _running(
-    command: list[str], environment: dict[str, str], *, stdin: int | None, stdout: IO[bytes] | int | None = None
+    command: list[str],
+    environment: dict[str, str],
+    *,
+    stdin: int | None,
+    stdout: IO[bytes] | int | None = None,
 ) -> Iterator[_Child]:
     """Run a client program; it is ended, and waited for, however the body ends."""
     name = Path(command[0]).name

@@ -57,7 +57,9 @@ class FileStore:
             self._sync_folder()
         except OSError as error:
             partial.unlink(missing_ok=True)
-            raise BackupFailed(f"the backup could not be written to {self.folder}: {error.strerror}") from error
+            raise BackupFailed(
+                f"the backup could not be written to {self.folder}: {error.strerror}"
+            ) from error
         except BaseException:
             partial.unlink(missing_ok=True)
             raise

@@ -8,7 +8,9 @@ from migrator.errors import ExitCode
 def markdown() -> str:
     """The table as the documentation shows it."""
     lines = ["| code | name | kind | meaning | what to do |", "|---|---|---|---|---|"]
-    lines += [f"| {int(one)} | `{one.name}` | {one.kind} | {one.meaning} | {one.remedy} |" for one in ExitCode]
+    lines += [
+        f"| {int(one)} | `{one.name}` | {one.kind} | {one.meaning} | {one.remedy} |" for one in ExitCode
+    ]
     return "\n".join(lines)
 
 

@@ -1,10 +1,11 @@
 """Reads from the text of `env.py` which version table it configures, where that is certain.
 
-Wrong certainty would let a deploy compare the wrong rows; uncertainty only costs the time of a worker. So this
-knows the shape that Alembic's templates have, with literal table names, and gives up on everything else: keywords
-passed on with `**`, loops over tenants, a helper module that configures, SQL that moves the search path.
+Wrong certainty would let a deploy compare the wrong rows; uncertainty only costs the time of a worker. So
+this knows the shape of Alembic's templates, with literal table names, and gives up on everything else:
+keywords passed on with `**`, loops over tenants, a helper that configures, SQL that moves the search path.
 
-What the text does not show is not seen: an engine made by the app that sets a search path of its own.
+What the text does not show is not seen: an engine of the app's that sets its own search path, or a project's
+own command that gives Alembic's `EnvironmentContext` a version table.
 """
 
 import ast
@@ -31,7 +32,7 @@ class _Uncertain(Exception):  # noqa: N818 - not an error: it never leaves this 
 
 
 def read_version_table(env_py_source: str) -> VersionTable | None:
-    """The one version table that `env.py` configures, or None when that is not certain."""
+    """Read the one version table that `env.py` configures, or None when that is not certain."""
     if _MOVES_TABLES.search(env_py_source):
         return None
     try:
@@ -45,7 +46,7 @@ def read_version_table(env_py_source: str) -> VersionTable | None:
 
 
 def _only_table(tree: ast.Module) -> VersionTable:
-    """The table on which all calls of `context.configure` agree, if nothing else can configure one."""
+    """Find the table on which all calls of `context.configure` agree, if nothing else can configure one."""
     context = _context_name(tree)
     for node in ast.walk(tree):
         if _is_unreadable(node, context):
@@ -61,7 +62,7 @@ def _only_table(tree: ast.Module) -> VersionTable:
 
 
 def _context_name(tree: ast.Module) -> str:
-    """The name of `alembic.context`, which nothing but parameters of other functions may share."""
+    """Find the name of `alembic.context`, which nothing but parameters of functions may share."""
     imported = [
         alias.asname or alias.name
         for node in ast.walk(tree)
@@ -93,6 +94,8 @@ def _bound(nodes: Iterable[ast.AST]) -> Iterator[str | None]:
                 yield name
             case ast.Global(names=names) | ast.Nonlocal(names=names):
                 yield from names
+            case _:
+                pass
 
 
 def _is_unreadable(node: ast.AST, context: str) -> bool:
@@ -108,7 +111,8 @@ def _is_unreadable(node: ast.AST, context: str) -> bool:
             return not _is_name(owner, context)
         case ast.Attribute(attr=text) | ast.Constant(value=str(text)):
             return _TABLE in text
-    return False
+        case _:
+            return False
 
 
 def _is_name(node: ast.AST, name: str) -> bool:
@@ -131,7 +135,7 @@ class _Reading(ast.NodeVisitor):
     function: str = ""
     repeated: bool = False
 
-    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:  # noqa: N802 - ast's name
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         """Enter a function, except for one whose own parameter is called like the context."""
         if node.decorator_list:
             self.decorated.add(node.name)
@@ -152,7 +156,7 @@ class _Reading(ast.NodeVisitor):
     visit_For = visit_AsyncFor = visit_While = visit_ClassDef = visit_Lambda = _visit_repeated  # noqa: N815
     visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _visit_repeated  # noqa: N815
 
-    def visit_Call(self, node: ast.Call) -> None:  # noqa: N802 - ast's name
+    def visit_Call(self, node: ast.Call) -> None:
         """Note a call; `connection.run_sync(function)` calls its argument."""
         match node.func:
             case ast.Attribute(attr="configure"):
@@ -168,7 +172,7 @@ class _Reading(ast.NodeVisitor):
             else:
                 self.visit(argument)
 
-    def visit_Attribute(self, node: ast.Attribute) -> None:  # noqa: N802 - ast's name
+    def visit_Attribute(self, node: ast.Attribute) -> None:
         """Note what is used of the context; its `configure` is only known when it is called."""
         if not _is_name(node.value, self.context):
             self.generic_visit(node)
@@ -176,7 +180,7 @@ class _Reading(ast.NodeVisitor):
             raise _Uncertain
         self.runs_migrations |= node.attr == "run_migrations"
 
-    def visit_Name(self, node: ast.Name) -> None:  # noqa: N802 - ast's name
+    def visit_Name(self, node: ast.Name) -> None:
         """Note a name that is passed around; what others do with the context cannot be seen."""
         self._mention(node.id, called=False)
 
@@ -204,7 +208,7 @@ class _Reading(ast.NodeVisitor):
         self.mentions.append((self.function, name, called and not self.repeated))
 
     def _closure(self, names: set[str], *, upwards: bool) -> set[str]:
-        """The functions that lead to the named ones (upwards), or to which they lead."""
+        """Add the functions that lead to the named ones (upwards), or to which they lead."""
         edges = [(name, user) if upwards else (user, name) for user, name, _ in self.mentions]
         size = -1
         while size != len(names):
@@ -219,7 +223,7 @@ def _has_connection(call: ast.Call) -> bool:
 
 
 def _table(call: ast.Call, tree: ast.Module) -> VersionTable:
-    """The table a call names; both keywords have defaults."""
+    """Read the table a call names; both keywords have defaults."""
     values = {keyword.arg: keyword.value for keyword in call.keywords}
     name = _literal(values[_TABLE], tree) if _TABLE in values else VersionTable().name
     schema = _literal(values[_SCHEMA], tree) if _SCHEMA in values else None
@@ -229,7 +233,7 @@ def _table(call: ast.Call, tree: ast.Module) -> VersionTable:
 
 
 def _literal(node: ast.expr, tree: ast.Module) -> str | None:
-    """A literal string or None, given here or by a constant that the module assigns once."""
+    """Read a literal string or None, given here or by a constant that the module assigns once."""
     match node:
         case ast.Constant(value=str() | None as text):
             return text

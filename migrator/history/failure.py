@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from migrator.errors import (
     AccessDenied,
@@ -56,9 +57,11 @@ class Failure:
         return self.sqlstate in _BLOCKED
 
 
-def judged(failure: Failure, *, blockers: Iterable[str] = (), **facts: object) -> MigratorError:
+def judged(  # noqa: PLR0911 - a table: the first line that applies decides
+    failure: Failure, *, blockers: Iterable[str] = (), **facts: Any
+) -> MigratorError:
     """The error that tells the operator what to do differently."""
-    details = {
+    details: dict[str, Any] = {
         "revision": failure.revision,
         "sqlstate": failure.sqlstate,
         "statement": failure.statement,
@@ -85,15 +88,15 @@ def judged(failure: Failure, *, blockers: Iterable[str] = (), **facts: object) -
 
 
 _UNWATCHED = {
-    "database": "let env.py use the URL it is given (sqlalchemy.url or DATABASE_URL), or set the variable it reads "
-    "to the same database",
+    "database": "let env.py use the URL it is given (sqlalchemy.url or DATABASE_URL), or set the variable it "
+    "reads to the same database",
     "offline": "let env.py pass a connection to context.configure() in online mode",
 }
 
 
-def _loading_remedy(failure: Failure) -> str | None:
+def _loading_remedy(failure: Failure) -> str:
     if failure.type == "builtins.ModuleNotFoundError":
         return "point MIGRATOR_PYTHON at the interpreter that has the project's packages"
     if failure.has_exited:
         return "env.py must not end the process: nothing was migrated"
-    return None
+    return "see the line that is named; `alembic current` with the same variables should fail there as well"

@@ -20,8 +20,8 @@ _SHORTEST_COMPLETED_ID = 4
 class Graph:
     """Revisions that form a history: ids unique, parents present, no cycle. Made by `build`.
 
-    `revisions` keeps the order in which Alembic loads them, which breaks ties. `dependencies` are the resolved
-    `depends_on`; `parents` are `down` and `dependencies` together.
+    `revisions` keeps the order in which Alembic loads them, which breaks ties. `dependencies` are the
+    resolved `depends_on`, and `parents` are `down` and `dependencies` together.
     """
 
     revisions: tuple[Revision, ...]
@@ -64,11 +64,11 @@ class Graph:
         return tuple(revision.id for revision in self.revisions if not revision.down)
 
     def ancestors(self, ids: Iterable[str]) -> frozenset[RevisionId]:
-        """The known ids with all that must be applied before them, through parents and dependencies."""
+        """Add to the known ids all that must be applied before them, through parents and dependencies."""
         return _closure(ids, self.parents)
 
     def lineage(self, ids: Iterable[str]) -> frozenset[RevisionId]:
-        """The known ids with all that precede them on their own lineage: dependencies are not followed."""
+        """Add to the known ids all that precede them on their own lineage: dependencies are not followed."""
         seen: set[RevisionId] = set()
         todo = [RevisionId(one) for one in ids if one in self.by_id]
         while todo:
@@ -79,14 +79,14 @@ class Graph:
         return frozenset(seen)
 
     def unknown(self, rows: Iterable[str]) -> frozenset[RevisionId]:
-        """The rows this release has no revision for."""
+        """Find the rows this release has no revision for."""
         return frozenset(RevisionId(row) for row in rows if row not in self.by_id)
 
     def redundant(self, rows: Collection[str]) -> frozenset[RevisionId]:
-        """The rows that another row implies, which Alembic never leaves behind and refuses to upgrade from.
+        """Find the rows that another row implies: Alembic's upgrades leave none and cannot start from them.
 
-        Dependencies count: applying a revision takes the rows away that it depends on, and an upgrade from both
-        is refused as "overlaps". A row present twice is redundant too.
+        Dependencies count: applying a revision takes away the rows it depends on, and an upgrade from both is
+        refused as "overlaps". A row present twice is redundant too.
         """
         known = [RevisionId(row) for row in rows if row in self.by_id]
         implied = self.ancestors(parent for row in known for parent in self.parents[row])
@@ -97,26 +97,26 @@ class Graph:
         return not self.unknown(rows) and self.ancestors(rows).issuperset(targets)
 
     def pending(self, rows: Iterable[str], targets: Iterable[str]) -> tuple[Revision, ...]:
-        """The revisions `alembic upgrade` would apply from these rows, oldest first, in Alembic's own order.
+        """List what `alembic upgrade` would apply from these rows, oldest first, in Alembic's own order.
 
-        Unknown rows imply nothing. Alembic orders several dependencies of one revision by chance; here they keep
-        their order in the file.
+        Unknown rows imply nothing. Alembic orders several dependencies of one revision by chance; here they
+        keep their order in the file.
         """
         wanted = tuple(targets)
         missing = self.ancestors(wanted) - self.ancestors(rows)
         return tuple(self.by_id[one] for one in reversed(_newest_first(self, missing, wanted)))
 
     def between(self, before: Iterable[str], after: Iterable[str]) -> tuple[RevisionId, ...]:
-        """The ids that `after` includes and `before` does not, oldest first; unknown ids count for nothing."""
+        """List the ids that `after` implies and `before` does not, oldest first; unknown ids do not count."""
         gained = self.ancestors(after) - self.ancestors(before)
         known = [one for one in after if one in self.by_id]
         return tuple(one.id for one in self.pending((), known) if one.id in gained)
 
     def resolve(self, target: str) -> frozenset[RevisionId]:
-        """The revisions a target names; none for `base`, or for `head` of an empty history.
+        """Find the revisions a target names; none for `base`, or for `head` of an empty history.
 
-        A target is what `alembic upgrade` takes, except for relative ones: `head`, `heads`, `base`, an id, the
-        beginning of exactly one, a branch label, or any of these on a branch: `branch@head`.
+        A target is what `alembic upgrade` takes, except for relative ones: `head`, `heads`, `base`, an id,
+        the beginning of exactly one, a branch label, or any of these on a branch: `branch@head`.
 
         Raises:
             RevisionsInvalid: there is no such revision, or more than one where one is meant.
@@ -204,7 +204,7 @@ def _file(revision: Revision) -> str:
 
 
 def _closure(ids: Iterable[str], parents: Parents) -> frozenset[RevisionId]:
-    """Follow the parents of the known ids to the end; a loop, since histories are deeper than Python's stack."""
+    """Follow the parents of the known ids to the end; no recursion, for histories outgrow the stack."""
     seen: set[RevisionId] = set()
     todo = [RevisionId(one) for one in ids if one in parents]
     while todo:
@@ -216,7 +216,7 @@ def _closure(ids: Iterable[str], parents: Parents) -> frozenset[RevisionId]:
 
 
 def _single_head(graph: Graph, branch: RevisionId | None, target: str) -> frozenset[RevisionId]:
-    """The one head there is, of the branch if there is one."""
+    """Find the one head there is, of the branch if one is given."""
     heads = _on_branch(graph, graph.heads, branch) if branch else graph.heads
     if len(heads) > 1:
         remedy = "merge them, or set MIGRATOR_TARGET=heads or MIGRATOR_TARGET=branch@head"
@@ -226,7 +226,7 @@ def _single_head(graph: Graph, branch: RevisionId | None, target: str) -> frozen
 
 
 def _find(graph: Graph, name: str, branch: RevisionId | None = None) -> RevisionId:
-    """The revision of that id or label, or the only one beginning so, which must be on the branch."""
+    """Find the revision of that id or label, or the only one beginning so; it must be on the branch."""
     found = graph.labels.get(name, RevisionId(name))
     if found not in graph.by_id:
         found = _completed(graph, name, branch)
@@ -238,7 +238,7 @@ def _find(graph: Graph, name: str, branch: RevisionId | None = None) -> Revision
 
 
 def _completed(graph: Graph, beginning: str, branch: RevisionId | None) -> RevisionId:
-    """The only revision whose id or label begins so; labels compete with ids, as in Alembic."""
+    """Find the only revision whose id or label begins so; labels compete with ids, as in Alembic."""
     named: dict[str, RevisionId] = {**{one: one for one in graph.by_id}, **graph.labels}
     matches = [
         name
@@ -257,7 +257,7 @@ def _completed(graph: Graph, beginning: str, branch: RevisionId | None) -> Revis
 
 
 def _on_branch(graph: Graph, ids: Iterable[RevisionId], branch: RevisionId) -> tuple[RevisionId, ...]:
-    """Those of the ids that share a lineage with the branch."""
+    """Keep those of the ids that share a lineage with the branch."""
     return tuple(one for one in ids if _share_lineage(graph, one, branch))
 
 
@@ -303,7 +303,7 @@ def _newest_first(graph: Graph, missing: frozenset[RevisionId], targets: Iterabl
 
 
 def _direct_parents(graph: Graph, revision_id: RevisionId) -> tuple[RevisionId, ...]:
-    """The parents, without dependencies that an earlier revision of the lineage has already declared."""
+    """List the parents, less the dependencies that an earlier revision of the lineage has declared."""
     down = graph.by_id[revision_id].down
     own = graph.dependencies.get(revision_id, ())
     passed = graph.lineage(down) if own else ()

@@ -52,7 +52,9 @@ class Launch:
     def discovery(self, look_sql: str, *, may_write: bool) -> WorkerProcess:
         """A worker that runs `env.py` without migrating; without `may_write` every session is read-only."""
         read_only = {} if may_write else {"default_transaction_read_only": "on"}
-        return self._start("discover", self._limits(self.settings.lock_timeout) | read_only, look_sql=look_sql)
+        return self._start(
+            "discover", self._limits(self.settings.lock_timeout) | read_only, look_sql=look_sql
+        )
 
     def upgrade(self, look_sql: str, lock_timeout: timedelta) -> WorkerProcess:
         """A worker that upgrades to the target."""

@@ -9,21 +9,33 @@ from migrator.history.graph import Graph
 from migrator.history.process import Report, WorkerProcess
 from migrator.history.project import Project
 from migrator.history.reader import read_revisions
-from migrator.history.release import Release
-from migrator.model import Revision, RevisionId
+from migrator.history.release import Release, static_version_table
+from migrator.model import Revision, RevisionId, VersionTable
 
 _TICK_SECONDS = 5.0
 
 
 def load_release(
-    project: Project, python: Path, target: str, ask_alembic: Callable[[], WorkerProcess]
+    project: Project,
+    python: Path,
+    *,
+    target: str,
+    named_table: VersionTable | None,
+    ask_alembic: Callable[[], WorkerProcess],
 ) -> Release:
     """The release with its graph and targets. Raises `RevisionsInvalid` when they cannot be trusted."""
     revisions = read_revisions(project)
     if revisions is None:
         revisions = _asked(ask_alembic())
     graph = Graph.build(revisions)
-    return Release(project, python, graph, graph.resolve(target))
+    return Release(
+        project,
+        python,
+        graph,
+        graph.resolve(target),
+        named_table=named_table,
+        static_table=None if named_table else static_version_table(project),
+    )
 
 
 def _asked(worker: WorkerProcess) -> tuple[Revision, ...]:

@@ -1,5 +1,6 @@
 """The runner's end of a worker: start it, hear what it reports and prints, end it."""
 
+import contextlib
 import json
 import os
 import re
@@ -27,8 +28,10 @@ Report = dict[str, Any]
 class WorkerProcess:
     """A running worker. Its reports and its output are read together, so that neither can block it."""
 
-    def __init__(self, python: Path, orders: Mapping[str, Any], environ: Mapping[str, str], stop: Stop) -> None:
-        """Start it and hand over its orders. Raises `PolicyRefused` when the interpreter cannot be started."""
+    def __init__(
+        self, python: Path, orders: Mapping[str, Any], environ: Mapping[str, str], stop: Stop
+    ) -> None:
+        """Start it and hand over its orders. Raises `PolicyRefused` when the interpreter cannot start."""
         self._stop = stop
         orders_reader, self._control = os.pipe()
         self._reports, reports_writer = os.pipe()
@@ -59,7 +62,7 @@ class WorkerProcess:
     def reports(self, tick_seconds: float) -> Iterator[Report]:
         """Everything the worker reports, until it has ended; `{"is": "tick"}` at least so often in between.
 
-        What it prints comes as `{"is": "output", "stream": …, "line": …}`. Raises when the run is told to stop.
+        What it prints comes as `{"is": "output", "stream": …, "line": …}`. Raises when told to stop.
         """
         selector = selectors.DefaultSelector()
         selector.register(self._stop.wakeup, selectors.EVENT_READ)
@@ -132,10 +135,8 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End it and whatever it started."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process.wait()
         self._close()
 

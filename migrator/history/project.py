@@ -33,7 +33,7 @@ class Project:
         config_file: the ini file, if there is one.
         toml_file: the `pyproject.toml` with a table `[tool.alembic]`, if there is one; the ini file wins.
         section: the section of the ini file.
-        script_location: as configured or as set: a path, relative to the working directory, or `package:path`.
+        script_location: as set or configured: a path, relative to the working directory, or `package:path`.
         folder: the folder of `env.py`; None when only importing the package would tell.
         version_folders: the folders of the revisions; empty when they are not certain.
         recursive: whether folders inside the version folders count.
@@ -63,13 +63,14 @@ class Project:
     ) -> Self:
         """Find the project that an `alembic` started in `cwd` would work on.
 
-        Without `config` it is `alembic.ini` with `pyproject.toml`, else what Flask-Migrate keeps in `migrations/`.
+        Without `config` it is `alembic.ini` with `pyproject.toml`, else what Flask-Migrate keeps in
+        `migrations/`.
         `script_location` wins over the configured one; `python` is the worker's interpreter, ours if None.
 
         Raises:
             SettingsInvalid: there is no configuration, it names no script location, or it is malformed.
         """
-        cwd = Path(os.path.abspath(cwd))
+        cwd = _absolute(cwd)
         options = _Options.find(cwd, config, section)
         location = script_location or options.text("script_location") or _flask_folder(options.ini_file)
         if location is None:
@@ -126,34 +127,34 @@ class _Options:
         )
 
     def text(self, name: str) -> str | None:
-        """The option as a string with `%(here)s` filled in; None when it is missing or empty."""
+        """Read a string with `%(here)s` filled in; None when the option is missing or empty."""
         if self.ini.has_option(self.section, name):
             return self._from_ini(name) or None
         value = self.toml.get(name)
         return self._from_toml(name, value) if value else None
 
     def flag(self, name: str) -> bool:
-        """The option as a boolean: like Alembic, nothing but `true` is true."""
+        """Read a boolean: as for Alembic, nothing but `true` is true."""
         if self.ini.has_option(self.section, name):
             return self._from_ini(name) == "true"
         return self.toml.get(name) is True
 
     def version_locations(self) -> list[str]:
-        """The configured folders of revisions, as they are written; none means the usual one."""
+        """List the configured folders of revisions as they are written; none means the usual one."""
         return self._texts("version_locations", ("path_separator", "version_path_separator"), _SPACE_OR_COMMA)
 
     def prepend_sys_path(self) -> list[str]:
-        """What the project puts in front of the module search path."""
+        """List what the project puts in front of the module search path."""
         return self._texts("prepend_sys_path", ("path_separator",), _SPACE_COMMA_OR_COLON)
 
     def url_driver(self) -> str | None:
-        """The driver of the ini file's URL, read raw: the rest may hold anything `env.py` understands."""
+        """Name the driver of the ini file's URL, read raw: the rest may be for `env.py` alone."""
         driver = _DRIVER_NAME.match(self.ini.get(self.section, "sqlalchemy.url", raw=True, fallback=""))
         # "driver://user:pass@localhost/dbname" is what Alembic's template says until somebody edits it
         return driver[1] if driver and driver[1] != "driver" else None
 
     def _texts(self, name: str, separators: tuple[str, ...], legacy: re.Pattern[str]) -> list[str]:
-        """The option as a list; without a separator option Alembic splits at whatever looks like one."""
+        """Read a list; without an option that says how, Alembic splits at whatever looks like a separator."""
         if not self.ini.get(self.section, name, raw=True, fallback=None):
             values = self.toml.get(name) or []
             if not isinstance(values, list):
@@ -185,15 +186,15 @@ class _Options:
 
 
 def _named(cwd: Path, config: str) -> Path:
-    """The file that the setting names."""
-    file = _existing(Path(os.path.abspath(cwd / config)))
+    """Find the file that the setting names."""
+    file = _existing(_absolute(cwd / config))
     if file is None:
         raise SettingsInvalid((f"there is no file {config} in {cwd}; correct MIGRATOR_ALEMBIC_CONFIG",))
     return file
 
 
 def _existing(file: Path) -> Path | None:
-    """The file, if there is one."""
+    """Keep the file, if there is one."""
     return file if file.is_file() else None
 
 
@@ -211,7 +212,7 @@ def _read_ini(file: Path | None) -> "ConfigParser":
 
 
 def _read_toml(file: Path) -> Mapping[str, Any] | None:
-    """Alembic's own table of a `pyproject.toml`; None if it has none."""
+    """Read Alembic's own table of a `pyproject.toml`; None if it has none."""
     try:
         source = file.read_bytes()
         if not _MAY_CONFIGURE.search(source):
@@ -248,9 +249,9 @@ def _nothing_found(cwd: Path, options: _Options) -> str:
 
 
 def _folder(location: str, cwd: Path, options: _Options, python: Path | None) -> Path | None:
-    """The folder a location means: a path, or a path inside a package; None if the package is not found."""
-    if os.path.isabs(location) or ":" not in location:
-        return Path(os.path.abspath(cwd / location))
+    """Find the folder a location means: a path, or one inside a package, which may be nowhere to be seen."""
+    if Path(location).is_absolute() or ":" not in location:
+        return _absolute(cwd / location)
     package, *inside = location.split(":")
     before = [cwd / one for one in options.prepend_sys_path()]
     after = list(_module_folders(cwd, python))
@@ -261,7 +262,7 @@ def _folder(location: str, cwd: Path, options: _Options, python: Path | None) ->
 
 
 def _package(dotted_name: str, folders: list[Path]) -> Path | None:
-    """The folder of a package, which may lie in other packages."""
+    """Find the folder of a package, which may lie in other packages."""
     for name in dotted_name.split("."):
         folder = _portion(name, folders)
         if folder is None:
@@ -271,44 +272,48 @@ def _package(dotted_name: str, folders: list[Path]) -> Path | None:
 
 
 def _portion(name: str, folders: list[Path]) -> Path | None:
-    """The folder of one name: the first with an `__init__.py`, else the only one of that name."""
+    """Find the folder of one name: the first with an `__init__.py`, else the only one of that name."""
     for folder in folders:
         if (folder / name / "__init__.py").is_file():
             return folder / name
         if (folder / f"{name}.py").is_file():
             return None
-    portions = {os.path.realpath(folder / name) for folder in folders if (folder / name).is_dir()}
-    return Path(portions.pop()) if len(portions) == 1 else None
+    portions = {(folder / name).resolve() for folder in folders if (folder / name).is_dir()}
+    return portions.pop() if len(portions) == 1 else None
 
 
 def _module_folders(cwd: Path, python: Path | None) -> Iterator[Path]:
-    """Where an interpreter finds modules, without asking it: starting it would cost more than the whole answer."""
+    """List where an interpreter finds modules; asking it would cost more than everything else here."""
     if python is None or _is_ours(cwd / python):
         yield from (cwd / one for one in sys.path)
         return
     # the interpreter's own variable, which the worker inherits; it is no setting of ours
     yield from (cwd / one for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one)
-    for site in _site_folders(Path(os.path.abspath(cwd / python))):
+    for site in _site_folders(_absolute(cwd / python)):
         yield site
         for file in sorted(site.glob("*.pth")):
-            # as in the site module, a line that starts with "import" is code, for example of an editable install
+            # as in the site module, a line that starts with "import" is code, as of an editable install
             lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
             yield from (site / line.strip() for line in lines if not line.startswith(("#", "import")))
 
 
 def _is_ours(python: Path) -> bool:
     """Whether it runs us too; in a virtual environment, by whatever name (its links lead out of it)."""
-    one, ours = os.path.abspath(python), os.path.abspath(sys.executable)
-    same_folder = os.path.dirname(one) == os.path.dirname(ours)
-    return one == ours or (same_folder and sys.prefix != sys.base_prefix)
+    one, ours = _absolute(python), _absolute(Path(sys.executable))
+    return one == ours or (one.parent == ours.parent and sys.prefix != sys.base_prefix)
 
 
 def _site_folders(python: Path) -> list[Path]:
-    """The `site-packages` of an interpreter; none when several versions share its prefix."""
+    """Find the `site-packages` of an interpreter; none when several versions share its prefix."""
     libraries = [folder for folder in python.parent.parent.glob("lib/python3*") if folder.is_dir()]
     found = [
         site for lib in libraries for site in (lib / "site-packages", lib / "dist-packages") if site.is_dir()
     ]
-    version = Path(os.path.realpath(python)).name
+    version = python.resolve().name
     exact = [site for site in found if site.parent.name == version]
     return exact or (found if len(found) == 1 else [])
+
+
+def _absolute(path: Path) -> Path:
+    """Make a path absolute and tidy; links are kept: an interpreter's leads out of its environment."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - `resolve` follows links

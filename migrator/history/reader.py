@@ -1,7 +1,7 @@
 """Reads revision files as Alembic would load them, without running them.
 
-They are Python, but nearly always assign four literals at the top. What is not certain is not guessed: one file
-that might declare something else makes the whole answer None, and a worker asks Alembic itself.
+They are Python, but nearly always assign four literals at the top. What is not certain is not guessed: one
+file that might declare something else makes the whole answer None, and a worker asks Alembic itself.
 """
 
 import ast
@@ -17,10 +17,10 @@ from migrator.model import Revision, RevisionId
 
 _DECLARED = frozenset({"revision", "down_revision", "branch_labels", "depends_on"})
 
-# Below the first function a text without these cannot change what the header declared ("revision" is also part of
-# "down_revision"). Finding one only means that the whole file is parsed.
+# Below the first function, text without these cannot change what the header declared ("revision" is also part
+# of "down_revision"). Finding one only means that the whole file is parsed.
 _LATER_CHANGES = (b"revision", b"branch_labels", b"depends_on")
-_REACHES_NAMESPACE = (b"globals", b"locals(", b"vars(", b"exec(", b"modules", b"__getattr__", b"__dict__")
+_REACHES_NAMESPACE = (b"globals", b"locals(", b"vars(", b"exec(", b"modules", b"__getattr__")
 _STAR_IMPORT = re.compile(rb"import[\s\\]*\*")
 _ENDS_HEADER = (b"\ndef ", b"\nasync def ", b"\nclass ", b"\n@")
 
@@ -43,7 +43,7 @@ def read_revisions(project: Project) -> tuple[Revision, ...] | None:
 
 
 def revision_digest(revision: Revision) -> str:
-    """The sha256 of a revision's id, parents and file, in hex; where the file lies does not matter.
+    """Hash a revision's id, parents and file to a sha256 in hex; where the file lies does not matter.
 
     Raises:
         RevisionsInvalid: the file cannot be read any more.
@@ -62,7 +62,7 @@ def revision_digest(revision: Revision) -> str:
 
 
 def source_digest(revisions: Iterable[Revision]) -> str:
-    """The sha256 in hex that identifies a release by its revisions, in whatever order they come.
+    """Hash a release's revisions, in whatever order they come, to the sha256 in hex that identifies it.
 
     Raises:
         RevisionsInvalid: a file cannot be read any more.
@@ -73,7 +73,7 @@ def source_digest(revisions: Iterable[Revision]) -> str:
 
 
 def _paths(project: Project) -> Iterator[str]:
-    """The files Alembic takes for revisions, once each, in its order.
+    """List the files Alembic takes for revisions, once each, in its order.
 
     Source: `ScriptDirectory._load_revisions` and `Script._list_py_dir`. Versions differ on a missing folder.
     """
@@ -83,7 +83,7 @@ def _paths(project: Project) -> Iterator[str]:
             folders.sort()
             for name in sorted(names) if not root.endswith("__pycache__") else ():
                 path = f"{root}/{name}"
-                if os.path.islink(path):
+                if os.path.islink(path):  # noqa: PTH114 - a thousand files: a `Path` is slow
                     path = _followed(path)
                 if _is_revision(path) and path not in seen:
                     seen.add(path)
@@ -98,7 +98,7 @@ def _stop(error: OSError) -> None:
 
 
 def _followed(link: str) -> str:
-    """The file behind a link; Alembic's versions differ on whose name counts, so both must say the same."""
+    """Follow a link; Alembic's versions differ on whose name counts, so both must say the same."""
     path = os.path.realpath(link)
     if _is_revision(path) != _is_revision(link):
         raise _Uncertain
@@ -107,13 +107,13 @@ def _followed(link: str) -> str:
 
 def _is_revision(path: str) -> bool:
     """Whether Alembic takes the file for a revision; `.#x.py` is an editor's lock."""
-    return path.endswith(".py") and not os.path.basename(path).startswith((".#", "__init__"))
+    return path.endswith(".py") and not path.rpartition("/")[2].startswith((".#", "__init__"))
 
 
 def _read(path: str) -> Revision:
     """Read one file; only its header is parsed where the rest cannot matter."""
-    with open(path, "rb", buffering=0) as file:
-        source = file.read()
+    file = Path(path)
+    source = file.read_bytes()
     tree = _header(source) or _parsed(source)
     declared: dict[str, tuple[str, ...]] = {}
     for statement in tree.body:
@@ -126,7 +126,7 @@ def _read(path: str) -> Revision:
         depends_on=declared.get("depends_on", ()),
         labels=frozenset(declared.get("branch_labels", ())),
         doc=(ast.get_docstring(tree, clean=False) or "").strip().partition("\n\n")[0],
-        path=Path(path),
+        path=file,
     )
 
 
@@ -212,12 +212,14 @@ def _binds(node: ast.AST) -> bool:
         ):
             return name in _DECLARED
         case ast.alias(name=name, asname=asname):
-            return name in {"*", "modules"} or (asname or name.partition(".")[0]) in _DECLARED
+            hides = name in {"*", "modules"} or (name == "sys" and asname is not None)
+            return hides or (asname or name.partition(".")[0]) in _DECLARED
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             return name in _DECLARED or name == "__getattr__"
         case ast.ExceptHandler(name=name):
             return name in _DECLARED
-    return False
+        case _:
+            return False
 
 
 def _reaches_module(nodes: Iterable[ast.AST]) -> bool:
@@ -230,10 +232,12 @@ def _reaches_module(nodes: Iterable[ast.AST]) -> bool:
         match node:
             case ast.Global(names=names) if not _DECLARED.isdisjoint(names):
                 return True
-            case ast.Attribute(attr="modules" | "__dict__") | ast.alias(name="modules"):
+            case ast.Attribute(value=ast.Name(id="sys"), attr="modules") | ast.ImportFrom(module="sys"):
                 return True
             case ast.Name(id="globals"):
                 balance += 1
             case ast.Call(func=ast.Subscript(value=ast.Call(func=ast.Name(id="globals")))):
                 balance -= 1
+            case _:
+                pass
     return balance > 0

@@ -3,10 +3,11 @@
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from migrator.history.environment import read_version_table
 from migrator.history.graph import Graph
 from migrator.history.project import Project
 from migrator.model import RevisionId, VersionTable
@@ -17,23 +18,31 @@ _ASYNC_WORDS = ("async_engine_from_config", "create_async_engine", "AsyncEngine"
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """The release: where its revisions are, how they hang together, what this run is to reach."""
+    """The release: where its revisions are, how they hang together, what this run is to reach.
+
+    `named_table` is the version table that the settings name; `static_table` the one `env.py` certainly uses,
+    as far as reading it without running it can tell.
+    """
 
     project: Project
     python: Path
     graph: Graph
     targets: frozenset[RevisionId]
+    named_table: VersionTable | None = None
+    static_table: VersionTable | None = None
 
     @property
     def history(self) -> str:
         """What tells this history from another one in the same database: the revisions it begins with."""
         return ",".join(sorted(self.graph.bases))
 
-    def mentioned(self, objects: Iterable[str]) -> tuple[str, ...]:
+    def mentioned(self, objects: Collection[str]) -> tuple[str, ...]:
         """Those objects (`schema.name`) whose name stands in a revision: what this history may have made.
 
         Another application's tables in the same database are not evidence of this one's.
         """
+        if not objects:
+            return ()
         words: set[str] = set()
         for revision in self.graph.revisions:
             if revision.path is not None:
@@ -42,7 +51,7 @@ class Release:
 
 
 def find_python(settings: Settings, environ: Mapping[str, str], cwd: Path) -> Path:
-    """The worker's interpreter: the setting, else a virtual environment of the project that has Alembic, else ours."""
+    """The worker's interpreter: the setting, else the project's environment that has Alembic, else ours."""
     if settings.python is not None:
         return settings.python
     named = [Path(environ["VIRTUAL_ENV"])] if environ.get("VIRTUAL_ENV") else []
@@ -55,7 +64,10 @@ def find_python(settings: Settings, environ: Mapping[str, str], cwd: Path) -> Pa
 
 def locate_project(settings: Settings, python: Path, cwd: Path) -> Project:
     """Find Alembic's configuration. Raises `SettingsInvalid` when there is none."""
-    is_ours = os.path.realpath(python) == os.path.realpath(sys.executable) and python.parent == Path(sys.executable).parent
+    is_ours = (
+        os.path.realpath(python) == os.path.realpath(sys.executable)
+        and python.parent == Path(sys.executable).parent
+    )
     return Project.locate(
         cwd,
         config=str(settings.alembic_config) if settings.alembic_config else None,
@@ -65,12 +77,15 @@ def locate_project(settings: Settings, python: Path, cwd: Path) -> Project:
     )
 
 
-def static_version_table(project: Project, settings: Settings) -> VersionTable | None:
-    """The version table by the setting, or by reading `env.py` without running it; None when that is not certain."""
-    if settings.version_table is not None:
-        return VersionTable(settings.version_table, settings.version_table_schema)
-    from migrator.history.environment import read_version_table  # noqa: PLC0415 - not needed once a ledger knows
+def named_version_table(settings: Settings) -> VersionTable | None:
+    """The version table by the setting."""
+    if settings.version_table is None:
+        return None
+    return VersionTable(settings.version_table, settings.version_table_schema)
 
+
+def static_version_table(project: Project) -> VersionTable | None:
+    """The version table by reading `env.py` without running it; None when that is not certain."""
     source = env_source(project)
     return read_version_table(source) if source else None
 

@@ -1,15 +1,24 @@
 """One look at the database: its version rows, and the state they tell."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from migrator.history.release import Release, static_version_table
-from migrator.history.state import State, tell_state
+from migrator.history.release import Release
+from migrator.history.state import Parents, State, tell_state
 from migrator.ledger import read_ledger
 from migrator.model import VersionTable
 from migrator.postgres.catalog import VersionRows, object_names, read_version_rows
 from migrator.postgres.session import Session
-from migrator.settings import Settings
 from migrator.telemetry.events import Events
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the database said, not yet judged; nothing where only `env.py` knows its version tables."""
+
+    tables: tuple[VersionTable, ...]
+    rows: tuple[VersionRows, ...] = ()
+    objects: tuple[str, ...] = ()
+    recorded: Parents = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +30,28 @@ class Sight:
     state: State | None
 
 
-def look(
-    session: Session, release: Release, settings: Settings, tables: tuple[VersionTable, ...] = ()
-) -> Sight:
-    """Tell the state from the version tables given, else from those known without running `env.py`."""
-    tables = tables or _known_tables(release, session, settings)
-    if not tables:
-        return Sight((), (), None)
+def look(session: Session, release: Release, tables: tuple[VersionTable, ...] = ()) -> Seen:
+    """Read the version tables given, else those known without running `env.py`.
+
+    Only reads: a hundred runners may be looking, so a session is not kept while we think. Objects and parents
+    are only asked for where they decide something.
+    """
+    tables = tables or _known_tables(release, session)
     rows = read_version_rows(session, tables)
-    state = _state(release, session, rows)
-    return Sight(tables, rows, state)
+    seen = {row for table in rows for row in table.rows}
+    objects = () if seen or not tables else object_names(session, [table.table for table in rows])
+    unknown = release.graph.unknown(seen)
+    recorded = read_ledger(session, release.history, with_parents=True).parents if unknown else {}
+    return Seen(tables, rows, objects, recorded)
+
+
+def judge(seen: Seen, release: Release) -> Sight:
+    """Tell the state from what was seen."""
+    if not seen.tables:
+        return Sight((), (), None)
+    objects = release.mentioned(seen.objects)
+    state = tell_state(release.graph, release.targets, seen.rows, objects=objects, recorded=seen.recorded)
+    return Sight(seen.tables, seen.rows, state)
 
 
 def tell(sight: Sight, release: Release, events: Events) -> None:
@@ -48,22 +69,10 @@ def tell(sight: Sight, release: Release, events: Events) -> None:
     )
 
 
-def _known_tables(release: Release, session: Session, settings: Settings) -> tuple[VersionTable, ...]:
+def _known_tables(release: Release, session: Session) -> tuple[VersionTable, ...]:
     """By the setting, else the ledger, else static reading where it is certain."""
-    if settings.version_table is None:
-        recorded = read_ledger(session, release.history).version_tables
-        if recorded:
-            return recorded
-    found = static_version_table(release.project, settings)
-    return (found,) if found else ()
-
-
-def _state(release: Release, session: Session, rows: tuple[VersionRows, ...]) -> State:
-    """Objects and parents are only asked for where they decide something."""
-    seen = {row for table in rows for row in table.rows}
-    objects: tuple[str, ...] = ()
-    if not seen:
-        objects = release.mentioned(object_names(session, [table.table for table in rows]))
-    unknown = release.graph.unknown(seen)
-    recorded = read_ledger(session, release.history, with_parents=True).parents if unknown else {}
-    return tell_state(release.graph, release.targets, rows, objects=objects, recorded=recorded)
+    if release.named_table is not None:
+        return (release.named_table,)
+    if recorded := read_ledger(session, release.history).version_tables:
+        return recorded
+    return (release.static_table,) if release.static_table else ()

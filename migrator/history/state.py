@@ -82,11 +82,11 @@ def refuse_state(state: State, *, on_ahead: str) -> None:
 _REMEDIES = {
     StateName.CORRUPT: "repair the version table by hand, by what the schema really is; take a backup first",
     StateName.DIVERGED: "deploy a release whose history contains these revisions, or restore a backup",
-    StateName.AHEAD_UNPROVEN: "see whether this is the right database; if a newer release migrated it, deploy that "
-    "one, or set MIGRATOR_ON_AHEAD=allow-unproven",
+    StateName.AHEAD_UNPROVEN: "see whether this is the right database; if a newer release migrated it, "
+    "deploy that one, or set MIGRATOR_ON_AHEAD=allow-unproven",
     StateName.AHEAD: "deploy the newer release, or set MIGRATOR_ON_AHEAD=allow",
-    StateName.UNVERSIONED: "find out which revision the schema is at and stamp it, or point the URL at an empty "
-    "database",
+    StateName.UNVERSIONED: "find out which revision the schema is at and stamp it, or point the URL at an "
+    "empty database",
 }
 
 
@@ -125,15 +125,22 @@ def _judge(
     if unknown := graph.unknown(rows):
         return _beyond(graph, targets, rows, unknown, recorded)
     if redundant := graph.redundant(rows):
-        names, heads = ", ".join(sorted(redundant)), ", ".join(sorted(rows - redundant))
-        return (
-            StateName.CORRUPT,
-            f"{table.table} holds two rows of one lineage: {names} lies below {heads}; if the schema is at {heads}: "
-            f"DELETE FROM {table.table} WHERE version_num IN ({', '.join(repr(str(one)) for one in sorted(redundant))})",
-        )
+        return StateName.CORRUPT, _two_of_one_lineage(table, redundant)
     if graph.fits(rows, targets):
         return StateName.CURRENT, f"at {', '.join(sorted(rows))}"
-    return StateName.PENDING, f"at {', '.join(sorted(rows)) or 'nothing'}, to reach {', '.join(sorted(targets))}"
+    return (
+        StateName.PENDING,
+        f"at {', '.join(sorted(rows)) or 'nothing'}, to reach {', '.join(sorted(targets))}",
+    )
+
+
+def _two_of_one_lineage(table: VersionRows, redundant: frozenset[RevisionId]) -> str:
+    lower, heads = ", ".join(sorted(redundant)), ", ".join(sorted(table.rows - redundant))
+    listed = ", ".join(f"'{one}'" for one in sorted(redundant))
+    return (
+        f"{table.table} holds two rows of one lineage: {lower} lies below {heads}; "  # noqa: S608 - for a person
+        f"if the schema is at {heads}: DELETE FROM {table.table} WHERE version_num IN ({listed})"
+    )
 
 
 def _beyond(

@@ -1,11 +1,9 @@
-"""The runner's side of an upgrade: hear the worker out, watch it, end it, and try again where that is sound."""
+"""The runner's side of an upgrade: hear the worker out, watch it, end it, try again where that is sound."""
 
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-
-import psycopg
 
 from migrator.clock import Clock, utc_now
 from migrator.errors import InterruptedMidway, RevisionsInvalid
@@ -13,9 +11,9 @@ from migrator.history.failure import Failure, judged
 from migrator.history.launch import Launch
 from migrator.history.process import Report, WorkerProcess
 from migrator.model import RevisionId, VersionTable
-from migrator.postgres.activity import Blocker, blockers, cancel_statements, end_sessions
+from migrator.postgres.activity import Blocker, Observer, cancel_statements, end_sessions
 from migrator.postgres.leader import LeaderLock
-from migrator.postgres.session import Connector, Session
+from migrator.postgres.session import Connector
 from migrator.telemetry.events import Events
 
 _TICK_SECONDS = 0.25
@@ -46,6 +44,27 @@ class Attempt:
         """Revisions of which a part is committed, but not the version row."""
         return tuple(sorted(self.partial - self.committed.keys()))
 
+    def note(self, report: Report) -> None:
+        """Take in what needs no event."""
+        match report["is"]:
+            case "configured":
+                self.configured = True
+            case "version_table":
+                table = VersionTable(report["name"], report["schema"])
+                self.tables = (*self.tables, table) if table not in self.tables else self.tables
+            case "planned":
+                self.planned = (*self.planned, *report["ids"])
+            case "applied":
+                self.seconds[report["id"]] = report["seconds"]
+            case "partial":
+                self.partial.add(report["id"])
+            case "failed":
+                self.failure = Failure.reported(report)
+            case "finished":
+                self.finished = True
+            case _:
+                return
+
 
 @dataclass(frozen=True, slots=True)
 class Upgrader:
@@ -71,14 +90,17 @@ class Upgrader:
             )
         return attempt
 
-    def upgrade(self, ladder_top: timedelta, patience: timedelta, *, begun: Callable[[Attempt], None]) -> Attempt:
+    def upgrade(
+        self, ladder_top: timedelta, patience: timedelta, *, begun: Callable[[Attempt], None]
+    ) -> Attempt:
         """Upgrade to the target; `begun` gets each attempt before it runs, and sees it fill.
 
-        An attempt that met a table lock is rolled back and made again, with a fresh worker, while patience lasts
-        and as long as it committed nothing of an unfinished revision.
+        An attempt that met a table lock is rolled back and made again, with a fresh worker, while patience
+        lasts and as long as it committed nothing of an unfinished revision.
 
         Raises:
-            Blocked, MigrationFailed, InterruptedMidway, PolicyRefused, RevisionsInvalid, AccessDenied: by cause.
+            AccessDenied, Blocked, InterruptedMidway, MigrationFailed, PolicyRefused,
+            RevisionsInvalid: by cause.
         """
         started = self.clock.monotonic()
         number = 0
@@ -103,12 +125,14 @@ class Upgrader:
             may_retry = failure.is_blocked and not attempt.half_applied
             if not may_retry or spent >= patience.total_seconds():
                 named = [str(one) for one in attempt.blockers]
-                raise judged(failure, blockers=named, half_applied=list(attempt.half_applied), attempts=number + 1)
+                raise judged(
+                    failure, blockers=named, half_applied=list(attempt.half_applied), attempts=number + 1
+                )
             self.clock.sleep(min(15.0, 0.5 * 2**number) * random.uniform(0.5, 1.0))  # noqa: S311
             number += 1
 
     def _listen(self, worker: WorkerProcess, attempt: Attempt | None = None) -> Attempt:
-        """Follow a worker to its end. Whatever interrupts us also ends it, and its statements on the server."""
+        """Follow a worker to its end. Whatever interrupts us ends it as well, and its statements."""
         attempt = attempt or Attempt()
         watch = _Watch(self.connector, self.lock, self.clock)
         try:
@@ -126,7 +150,9 @@ class Upgrader:
             watch.close()
         if attempt.failure is None and not attempt.finished:
             how = f"killed by signal {-status}" if status < 0 else f"exited with status {status}"
-            raise InterruptedMidway(f"the worker was lost: it was {how}", half_applied=list(attempt.half_applied))
+            raise InterruptedMidway(
+                f"the worker was lost: it was {how}", half_applied=list(attempt.half_applied)
+            )
         return attempt
 
     def _hear(self, report: Report, attempt: Attempt, watch: "_Watch") -> None:
@@ -139,25 +165,12 @@ class Upgrader:
                     self._warn(f"env.py opened a session to another database: {report['identity']}")
             case "stranger":
                 self._warn(f"env.py opened a connection that is not to Postgres: {report['driver']}")
-            case "configured":
-                attempt.configured = True
-            case "version_table":
-                table = VersionTable(report["name"], report["schema"])
-                attempt.tables = (*attempt.tables, table) if table not in attempt.tables else attempt.tables
-            case "planned":
-                attempt.planned = (*attempt.planned, *report["ids"])
             case "started":
                 self._tell_started(report["id"], attempt)
-            case "applied":
-                attempt.seconds[report["id"]] = report["seconds"]
-            case "partial":
-                attempt.partial.add(report["id"])
             case "committed":
                 self._tell_committed(report["ids"], attempt)
-            case "failed":
-                attempt.failure = Failure.reported(report)
-            case "finished":
-                attempt.finished = True
+            case _:
+                attempt.note(report)
 
     def _warn(self, message: str) -> None:
         self.events.record("hazard.found", message, level="warning")
@@ -208,48 +221,43 @@ class Upgrader:
         """Cancel on the server first: killing a client leaves its statement running there."""
         worker.ask_to_stop()
         end = self.clock.monotonic() + _GRACE_SECONDS
-        while worker.is_alive() and self.clock.monotonic() < end:
-            cancel_statements(self.connector, pids)
-            self.clock.sleep(_CANCEL_PAUSE_SECONDS)
-        worker.kill()
-        end_sessions(self.connector, pids)
+        try:
+            while worker.is_alive() and self.clock.monotonic() < end:
+                cancel_statements(self.connector, pids)
+                self.clock.sleep(_CANCEL_PAUSE_SECONDS)
+        finally:  # a signal may come in now
+            worker.kill()
+            end_sessions(self.connector, pids)
 
 
 class _Watch:
-    """Looks after a worker from outside: do we still lead, and who keeps its sessions waiting?"""
+    """Looks after a worker from outside: whether we still lead, and who keeps its sessions waiting."""
 
     def __init__(self, connector: Connector, lock: LeaderLock, clock: Clock) -> None:
-        self._connector = connector
+        self._observer = Observer(connector)
         self._lock = lock
         self._clock = clock
         self._proven = clock.monotonic()
-        self._observer: Session | None = None
         self.pids: set[int] = set()
 
     def note(self, report: Report) -> None:
+        """Remember the sessions that are to be observed."""
         if report["ours"]:
             self.pids.add(report["pid"])
 
     def prove_leadership(self) -> None:
+        """See every few seconds that we still lead."""
         if self._clock.monotonic() - self._proven >= _PROOF_SECONDS:
             self._lock.prove()
             self._proven = self._clock.monotonic()
 
     def blockers(self) -> tuple[Blocker, ...]:
-        """Empty when nobody blocks, and when we cannot look: the migration matters more than the view of it."""
-        if not self.pids:
-            return ()
-        try:
-            self._observer = self._observer or self._connector.open(timeout_seconds=2.0)
-            return blockers(self._observer, self.pids)
-        except (psycopg.Error, InterruptedMidway):
-            self.close()
-            return ()
+        """Who keeps the worker's sessions waiting, as far as we can see."""
+        return self._observer.blockers(self.pids) if self.pids else ()
 
     def close(self) -> None:
-        if self._observer is not None:
-            self._observer.close()
-            self._observer = None
+        """End the observation."""
+        self._observer.close()
 
 
 def _rung(number: int, top: timedelta) -> timedelta:
@@ -263,6 +271,6 @@ def _must_be_configured(attempt: Attempt) -> None:
     if not attempt.configured:
         raise RevisionsInvalid(
             "env.py ended without context.configure() and a connection: nothing could be migrated",
-            remedy="let env.py call context.configure(connection=…) and context.run_migrations() in online mode",
+            remedy="let env.py call context.configure(connection=…) and context.run_migrations() in "
+            "online mode",
         )
-

@@ -1,15 +1,15 @@
 """The ledger's tables, schema `migrator` of the target database.
 
-`migrator.run` has a row per run that led; `migrator.revision` a row per revision of the lineage, with parents,
-so that an older release can tell *ahead* from *diverged*; `migrator.version_table` names the version tables
-`env.py` configures, so that a deploy with nothing to do need not run it.
+`migrator.run` has a row per run that led; `migrator.revision` a row per revision of the lineage, with
+parents, so that an older release can tell *ahead* from *diverged*; `migrator.version_table` names the version
+tables `env.py` configures, so that a deploy with nothing to do need not run it.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from migrator.errors import AccessDenied, MigratorError
+from migrator.errors import AccessDenied
 from migrator.model import RevisionId, VersionTable
 from migrator.postgres.session import Session
 
@@ -115,14 +115,12 @@ class Ledger:
 
     @classmethod
     def open(cls, session: Session) -> "Ledger":
-        """Create what is missing. Raises `MigratorError` when the role may not."""
-        if session.value("SELECT obj_description(to_regnamespace('migrator')::oid, 'pg_namespace')") != _COMMENT:
-            with_timeout = f"SET lock_timeout = '2s'; BEGIN; {_CREATE} COMMIT; RESET lock_timeout"
-            try:
-                session.rows(with_timeout)
-            except MigratorError:
-                session.rows("ROLLBACK")
-                raise
+        """Create what is missing. Raises `MigratorError` when the role may not: then close the session."""
+        if (
+            session.value("SELECT obj_description(to_regnamespace('migrator')::oid, 'pg_namespace')")
+            != _COMMENT
+        ):
+            session.rows(f"SET lock_timeout = '2s'; BEGIN; {_CREATE} COMMIT; RESET lock_timeout")
         return cls(session)
 
     def begin(self, run: RunStart) -> None:

@@ -1,11 +1,11 @@
-"""Who blocks whom, and ending what our own sessions do."""
+"""Who blocks whom, seen from outside, and ending what our own sessions do."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import psycopg
 
-from migrator.errors import MigratorError
+from migrator.errors import AccessDenied, DatabaseUnavailable, InterruptedMidway, MigratorError
 from migrator.postgres.session import Connector, Session
 
 
@@ -23,8 +23,35 @@ class Blocker:
     def __str__(self) -> str:
         """One line for a person."""
         age = f" for {self.age_seconds:.0f} s" if self.age_seconds is not None else ""
-        what = self.holds or "a lock"
-        return f"{self.application or 'unnamed'} (pid {self.pid}, role {self.role}, {self.state or 'hidden'}{age}, {what})"
+        does = f"{self.state or 'hidden'}{age}, {self.holds or 'a lock'}"
+        return f"{self.application or 'unnamed'} (pid {self.pid}, role {self.role}, {does})"
+
+
+class Observer:
+    """Sees who blocks, on a session of its own: opened when first needed, anew when it was lost."""
+
+    def __init__(self, connector: Connector) -> None:
+        """Nothing is opened yet."""
+        self._connector = connector
+        self._session: Session | None = None
+
+    def blockers(self, pids: Iterable[int]) -> tuple[Blocker, ...]:
+        """Those who keep these backends waiting; empty when none waits, and when we cannot look.
+
+        The migration matters more than the view of it.
+        """
+        try:
+            self._session = self._session or self._connector.open(timeout_seconds=2.0)
+            return blockers(self._session, pids)
+        except (psycopg.Error, AccessDenied, DatabaseUnavailable, InterruptedMidway):
+            self.close()
+            return ()
+
+    def close(self) -> None:
+        """Let go of the session."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
 
 
 def blockers(session: Session, pids: Iterable[int]) -> tuple[Blocker, ...]:

@@ -93,7 +93,8 @@ def object_names(session: Session, besides: Iterable[VersionTable]) -> tuple[str
     names = sorted({table.name for table in besides})
     rows = session.rows(
         f"SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "  # noqa: S608
-        f"WHERE {_COUNTED} AND n.nspname <> 'migrator' AND NOT c.relname = ANY(%s) ORDER BY c.relkind <> 'r', 1, 2",
+        f"WHERE {_COUNTED} AND n.nspname <> 'migrator' AND NOT c.relname = ANY(%s) "
+        "ORDER BY c.relkind <> 'r', 1, 2",
         [names],
     )
     return tuple(f"{schema}.{name}" for schema, name in rows)

@@ -6,9 +6,9 @@ Three advisory locks of the target database:
 - a random *token*, held by the same session: it names this run;
 - the *fence key*, held shared by every migration session, so that a new leader can tell that one still lives.
 
-A migration session takes the fence, then sees in `pg_locks` that one session holds leader key and token, else
-it refuses. A new leader takes the fence exclusively, briefly, before it starts: then no session of the old one
-is left, and one that connects later fails its look.
+A migration session takes the fence, then sees in `pg_locks` that one session holds leader key and token,
+else it refuses. A new leader takes the fence exclusively, briefly, before it starts: then no session of the
+old one is left, and one that connects later fails its look.
 
 A session that *waits* in `pg_advisory_lock()` has a snapshot, for which `CREATE INDEX CONCURRENTLY` waits for
 ever. So we only ever try, from a session that is in no transaction and is closed while we sleep.
@@ -39,8 +39,9 @@ _HOLDERS = f"""
 SELECT a.pid, a.application_name, a.usename, host(a.client_addr), a.backend_start
 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 WHERE l.locktype = 'advisory' AND l.granted AND l.classid = {_CLASS} AND l.objid = %s AND l.objsubid = 2
-AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND a.pid <> pg_backend_pid()
-"""
+AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+AND a.pid <> pg_backend_pid()
+"""  # noqa: S608 - only our own numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ class LeaderLock:
         """A statement any session can run to see whether this run still leads: one row, one boolean."""
         high, low = self._token >> 32, self._token & 0xFFFFFFFF
         return (
-            "SELECT count(*) = 1 FROM pg_locks k JOIN pg_locks t ON t.pid = k.pid AND t.database = k.database "
+            "SELECT count(*) = 1 FROM pg_locks k "  # noqa: S608 - only our own numbers
+            "JOIN pg_locks t ON t.pid = k.pid AND t.database = k.database "
             "WHERE k.locktype = 'advisory' AND t.locktype = 'advisory' AND k.granted AND t.granted "
             f"AND k.classid = {_CLASS} AND k.objid = {_LEADER} AND k.objsubid = 2 "
             f"AND t.classid = {high} AND t.objid = {low} AND t.objsubid = 1 "
@@ -188,4 +190,3 @@ def _named(holders: tuple[Holder, ...]) -> str:
 def _pause(number: int) -> float:
     longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 1.5 ** min(number - 1, 12))
     return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads runners, hides nothing
-

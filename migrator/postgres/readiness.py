@@ -64,8 +64,8 @@ def wait_until_ready(
 ) -> Session:
     """Return an open session to a writable primary.
 
-    Raises `AccessDenied` when role, password or database are refused for 15 s (or for all our patience, if that
-    is shorter), `DatabaseUnavailable` when patience ends.
+    Raises `AccessDenied` when role, password or database are refused for 15 s (or for all our patience, if
+    that is shorter), `DatabaseUnavailable` when patience ends.
     """
     started = clock.monotonic()
     limit = patience.total_seconds()
@@ -107,5 +107,5 @@ def _reason(error: psycopg.OperationalError) -> str:
 
 
 def _pause(number: int) -> float:
-    longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(number - 1, 10))
+    longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(number - 1, 10))
     return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads pods, hides nothing

@@ -14,7 +14,7 @@ from migrator.settings import Dsn
 _NAME_BYTES = 63
 # A network that dies in silence is noticed within these limits. Source: PostgreSQL, "Database Connection
 # Control Functions"; an ordinary role may set all of them.
-_KEEPALIVES = {
+_KEEPALIVES: dict[str, Any] = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -109,7 +109,9 @@ def translated(error: psycopg.Error) -> MigratorError:
     state = error.sqlstate or ""
     text = first_line(error)
     if state in {"42501", "28000", "28P01"}:
-        return AccessDenied(f"Postgres refused: {text}", remedy="grant the privilege to the role that migrates")
+        return AccessDenied(
+            f"Postgres refused: {text}", remedy="grant the privilege to the role that migrates"
+        )
     if not state or state.startswith(_SHARE_OF_LOST_SESSIONS):
         return InterruptedMidway(f"a session was lost: {text}")
     if state in {"25006", "55P03", "57014"}:

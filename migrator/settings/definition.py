@@ -32,7 +32,7 @@ class Row:
         return "--" + self.names[0].removeprefix("MIGRATOR_").lower().replace("_", "-")
 
 
-def _setting(
+def _setting(  # noqa: PLR0913 - each is a column of the table
     parse: Callable[[str], Any],
     meaning: str,
     *,
@@ -47,7 +47,7 @@ def _setting(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What one run was told. Every value is checked; durations are `timedelta`; secrets do not show themselves."""
+    """What one run was told: every value is checked, durations are `timedelta`, secrets do not show."""
 
     database_url: Dsn | None = _setting(
         Dsn.parse,
@@ -144,7 +144,8 @@ class Settings:
     )
     backup: Literal["auto", "always", "off"] = _setting(
         values.choice("auto", "always", "off"),
-        "`auto` (something is pending and the database is not empty), `always` (also with nothing to do), `off`",
+        "`auto` (something is pending and the database is not empty), `always` (also with nothing to do), "
+        "`off`",
         value="auto",
         default="`auto`",
     )

@@ -42,7 +42,7 @@ class Dsn:
 
     @classmethod
     def parse(cls, raw: str) -> "Dsn":
-        """Read `postgres://`, `postgresql://` or `postgresql+DRIVER://`; a `ValueError` never quotes the URL."""
+        """Read `postgres://`, `postgresql://` or `postgresql+DRIVER://`; a `ValueError` never quotes it."""
         found = _URL.fullmatch(raw.strip())
         if found is None:
             raise ValueError("is not a URL such as postgresql://user:password@host:5432/database")
@@ -78,6 +78,7 @@ class Dsn:
             known.setdefault("sslmode", "require" if words["ssl"] in {"true", "True"} else words["ssl"])
         if self.hosts:
             known["host"] = ",".join(host for host, _ in self.hosts)
+        if any(port for _, port in self.hosts):
             known["port"] = ",".join(str(port or "") for _, port in self.hosts)
         if len(self.hosts) > 1:
             known.setdefault("target_session_attrs", "read-write")
@@ -85,7 +86,7 @@ class Dsn:
         known |= {name: value for name, value in optional.items() if value is not None}
         if self.password is not None:
             known["password"] = self.password.reveal()
-        return {name: value for name, value in known.items() if value.strip(",")}
+        return {name: value for name, value in known.items() if value}
 
     def at(self, host: str, port: int) -> "Dsn":
         """The same database through the one host that was found to be writable."""
@@ -95,7 +96,7 @@ class Dsn:
         """A URL for one host, password included, as SQLAlchemy reads it."""
         scheme = f"postgresql+{driver}" if driver else "postgresql"
         secret = f":{quote(self.password.reveal(), safe='')}" if self.password else ""
-        account = f"{quote(self.user, safe='')}{secret}@" if self.user or secret else ""
+        account = f"{quote(self.user or '', safe='')}{secret}@" if self.user or secret else ""
         query = [f"{quote(name)}={quote(value, safe='')}" for name, value in self.parameters]
         address = ""
         if self.hosts:

@@ -57,18 +57,26 @@ def collect(environ: Mapping[str, str], flags: Mapping[str, str]) -> Given:
     problems: list[str] = []
     for row in ROWS:
         try:
-            if row.field in flags:
-                texts[row.field] = _from_flag(row, flags[row.field])
-            elif found := _from_variables(row, environ):
-                texts[row.field] = found
+            if found := _from_flag(row, flags) or _from_variables(row, environ):
+                texts[row.field] = _utf8(*found)
         except ValueError as error:
             problems.append(str(error))
     typos, warnings = _unknown(environ)
     return Given(texts, (*problems, *typos), warnings)
 
 
-def _from_flag(row: Row, raw: str) -> tuple[str, str]:
-    if row.secret and re.search(r"://[^/?]*:[^/?]*@|password=", raw):
+def _utf8(name: str, raw: str) -> tuple[str, str]:
+    """Bytes that are not UTF-8 reach Python as half characters, which nothing can be sent on with."""
+    if any("\ud800" <= one <= "\udfff" for one in raw):
+        raise ValueError(f"{name} is not UTF-8 text")
+    return name, raw
+
+
+def _from_flag(row: Row, flags: Mapping[str, str]) -> tuple[str, str] | None:
+    raw = flags.get(row.field)
+    if raw is None:
+        return None
+    if row.secret and re.search(r"://[^/@]*:.*@|password=", raw, re.DOTALL):
         raise ValueError(
             f"{row.flag} carries a password, which every user of the machine could read in the process "
             f"list: use {row.names[0]} or {row.names[0]}_FILE"

@@ -18,7 +18,7 @@ class _Base(BaseSettings):
     model_config = SettingsConfigDict(arbitrary_types_allowed=True, extra="forbid", validate_default=False)
 
     @classmethod
-    def settings_customise_sources(  # noqa: PLR0913 - the signature is pydantic's
+    def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],  # noqa: ARG003
         init_settings: PydanticBaseSettingsSource,
@@ -33,13 +33,14 @@ class _Base(BaseSettings):
 def model() -> type[BaseSettings]:
     """The definition, as pydantic sees it."""
     hints = get_type_hints(Settings)
-    return create_model("Settings", __base__=_Base, **{row.field: _field(row, hints) for row in ROWS})
+    found: dict[str, Any] = {row.field: _field(row, hints) for row in ROWS}
+    return create_model("Settings", __base__=_Base, **found)
 
 
 def problems_of(texts: Mapping[str, tuple[str, str]]) -> tuple[str, ...]:
     """Validate all texts (field to name and text); one sentence per problem, naming variable or flag."""
     try:
-        model()(**{name: text for name, (_, text) in texts.items()})
+        model().model_validate({name: text for name, (_, text) in texts.items()})
     except ValidationError as error:
         return tuple(
             f"{texts[str(one['loc'][0])][0]}: {one['msg'].removeprefix('Value error, ')}"
@@ -50,5 +51,5 @@ def problems_of(texts: Mapping[str, tuple[str, str]]) -> tuple[str, ...]:
 
 def _field(row: Row, hints: Mapping[str, Any]) -> tuple[Any, FieldInfo]:
     default = Settings.__dataclass_fields__[row.field].default
-    info: FieldInfo = Field(default=default, description=row.meaning, repr=not row.secret)
+    info: Any = Field(default=default, description=row.meaning, repr=not row.secret)
     return (Annotated[hints[row.field], BeforeValidator(row.parse)], info)

@@ -61,10 +61,10 @@ def duration(raw: str) -> timedelta:
     found = _DURATION.fullmatch(raw.strip().lower())
     if found is None:
         raise ValueError(f"{raw!r} is not a duration such as 90, 90s, 5m, 1h or 500ms")
-    value = timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
-    if value > _LONGEST:
+    seconds = float(found[1]) * _SECONDS[found[2]]
+    if seconds > _LONGEST.total_seconds():
         raise ValueError(f"{raw!r} is longer than 24 days")
-    return value
+    return timedelta(seconds=seconds)
 
 
 def lasting(raw: str) -> timedelta:
@@ -135,7 +135,7 @@ def _json_list(raw: str) -> list[str]:
 
     try:
         found = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, list) or not all(isinstance(entry, str) for entry in found):
         raise ValueError("is not a JSON list of strings")

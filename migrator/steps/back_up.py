@@ -1,12 +1,13 @@
 """Back up: before the first change, unless there is nothing to lose or the policy says no."""
 
+from typing import Any
+
 from migrator.account import Account
 from migrator.backup.client import find_client
 from migrator.backup.dump import About, Backup, Dumper
 from migrator.backup.store import FileStore
 from migrator.history.state import State
 from migrator.model import BackupFacts
-from migrator.postgres.session import Session
 from migrator.steps.leadership import Leadership
 
 _MEGA = 1_000_000
@@ -56,7 +57,9 @@ def back_up(leadership: Leadership, account: Account, state: State | None) -> No
         progressed=progressed,
         taken=taken,
     )
-    about = About(desk.run_id, desk.settings.app, desk.settings.release, account.database, state.heads if state else ())
+    about = About(
+        desk.run_id, desk.settings.app, desk.settings.release, account.database, state.heads if state else ()
+    )
     backup = dumper.take(about)
     account.backup = BackupFacts(
         backup.location, backup.size_bytes, backup.sha256, backup.seconds, backup.finished
@@ -76,12 +79,11 @@ def _reason_to_skip(leadership: Leadership, state: State | None) -> str | None:
 
 
 def _server_version(leadership: Leadership) -> int:
-    session: Session
     with leadership.desk.connector.reopen("the server's version") as session:
         return session.server_version
 
 
-def _facts(backup: Backup) -> dict[str, object]:
+def _facts(backup: Backup) -> dict[str, Any]:
     return {
         "location": backup.location,
         "size_bytes": backup.size_bytes,

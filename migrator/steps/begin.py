@@ -1,8 +1,8 @@
-"""Begin: load the release, wait for Postgres. With one look, that is all a deploy with nothing to do needs."""
+"""Begin: load the release, wait for Postgres. With a look, all that a deploy with nothing to do needs."""
 
 from migrator.history.launch import Launch
 from migrator.history.loading import load_release
-from migrator.history.release import Release, find_python, locate_project
+from migrator.history.release import Release, find_python, locate_project, named_version_table
 from migrator.postgres.readiness import Attempt, Verdict, wait_until_ready
 from migrator.postgres.session import Session
 from migrator.steps.desk import Desk
@@ -12,10 +12,14 @@ def load(desk: Desk) -> Release:
     """The release this image ships."""
     python = find_python(desk.settings, desk.environ, desk.cwd)
     project = locate_project(desk.settings, python, desk.cwd)
-    launch = Launch(
-        desk.settings, project, python, desk.dsn, "", desk.environ, desk.application, desk.stop
+    launch = Launch(desk.settings, project, python, desk.dsn, "", desk.environ, desk.application, desk.stop)
+    return load_release(
+        project,
+        python,
+        target=desk.settings.target,
+        named_table=named_version_table(desk.settings),
+        ask_alembic=launch.history,
     )
-    return load_release(project, python, desk.settings.target, launch.history)
 
 
 def wait_for_postgres(desk: Desk) -> Session:

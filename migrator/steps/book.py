@@ -1,11 +1,11 @@
 """Book: keep the ledger. Losing an entry is a warning; the migration matters more than its record."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from migrator.account import Account
-from migrator.clock import utc_now
+from migrator.clock import STOPS, utc_now
 from migrator.errors import ExitCode, MigratorError
 from migrator.history.reader import source_digest
 from migrator.ledger import Ledger, RunEnd, RunStart
@@ -29,7 +29,8 @@ def booked(leadership: Leadership, account: Account) -> Iterator[Entry]:
         yield entry
     except MigratorError as error:
         if begun:
-            _end(leadership, account, entry, error)
+            with suppress(*STOPS):  # what happened first is what counts
+                _end(leadership, account, entry, error)
         raise
     if begun:
         _end(leadership, account, entry, None)
@@ -37,21 +38,20 @@ def booked(leadership: Leadership, account: Account) -> Iterator[Entry]:
 
 def remember(leadership: Leadership, account: Account) -> None:
     """Record version tables and lineage that were found, so that the next run need not execute `env.py`."""
-    with _open(leadership) as ledger:
-        if ledger is not None:
-            _record(ledger, leadership, account, tuple(one.table for one in leadership.sight.rows if one.exists))
+    tables = tuple(one.table for one in leadership.sight.rows if one.exists)
+    _write(leadership, lambda ledger: _record(ledger, leadership, account, tables))
 
 
-@contextmanager
-def _open(leadership: Leadership) -> Iterator[Ledger | None]:
-    """The ledger, or None where it is off or cannot be; what fails inside is told, not raised."""
+def _write(leadership: Leadership, write: Callable[[Ledger], None]) -> bool:
+    """Write to the ledger, unless it is off; a failure is told, not raised. Whether it was written."""
     desk = leadership.desk
     if not desk.settings.ledger:
-        yield None
-        return
+        return False
     try:
         with desk.connector.reopen("the ledger") as session:
-            yield Ledger.open(session)
+            write(Ledger.open(session))
+    except STOPS:
+        raise
     except MigratorError as error:
         desk.events.record(
             "hazard.found",
@@ -59,44 +59,39 @@ def _open(leadership: Leadership) -> Iterator[Ledger | None]:
             level="warning",
             remedy="GRANT CREATE ON DATABASE to the role that migrates, or set MIGRATOR_LEDGER=off",
         )
+        return False
+    return True
 
 
 def _begin(leadership: Leadership) -> bool:
     desk, state = leadership.desk, leadership.sight.state
-    with _open(leadership) as ledger:
-        if ledger is None:
-            return False
-        ledger.begin(
-            RunStart(
-                id=desk.run_id,
-                app=desk.settings.app,
-                release=desk.settings.release,
-                release_digest=source_digest(leadership.release.graph.revisions),
-                started=utc_now(),
-                heads_before=state.heads if state else (),
-            )
-        )
-        return True
-    return False
+    start = RunStart(
+        id=desk.run_id,
+        app=desk.settings.app,
+        release=desk.settings.release,
+        release_digest=source_digest(leadership.release.graph.revisions),
+        started=utc_now(),
+        heads_before=state.heads if state else (),
+    )
+    return _write(leadership, lambda ledger: ledger.begin(start))
 
 
 def _end(leadership: Leadership, account: Account, entry: Entry, error: MigratorError | None) -> None:
     code = error.exit_code if error else ExitCode.OK
-    with _open(leadership) as ledger:
-        if ledger is None:
-            return
+    end = RunEnd(
+        outcome=code.name.lower(),
+        exit_code=int(code),
+        heads_after=account.heads_after or (),
+        backup_location=account.backup.location if account.backup else None,
+        backup_sha256=account.backup.sha256 if account.backup else None,
+        error=leadership.desk.redact(error.message) if error else None,
+    )
+
+    def write(ledger: Ledger) -> None:
         _record(ledger, leadership, account, entry.tables)
-        ledger.end(
-            leadership.desk.run_id,
-            RunEnd(
-                outcome=code.name.lower(),
-                exit_code=int(code),
-                heads_after=account.heads_after or (),
-                backup_location=account.backup.location if account.backup else None,
-                backup_sha256=account.backup.sha256 if account.backup else None,
-                error=leadership.desk.redact(error.message) if error else None,
-            ),
-        )
+        ledger.end(leadership.desk.run_id, end)
+
+    _write(leadership, write)
 
 
 def _record(

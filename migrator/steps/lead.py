@@ -3,17 +3,17 @@
 from migrator.account import Account
 from migrator.history.launch import IDENTITY_SQL, Launch
 from migrator.history.release import Release
-from migrator.history.sight import Sight, look, tell
+from migrator.history.sight import Seen, Sight, judge, look, tell
 from migrator.history.upgrade import Upgrader
 from migrator.model import VersionTable
-from migrator.postgres.catalog import database_size_bytes, invalid_indexes, object_names
+from migrator.postgres.catalog import database_size_bytes, invalid_indexes, object_names, read_version_rows
 from migrator.postgres.leader import Holder, LeaderLock, take_leadership
 from migrator.postgres.session import Session
 from migrator.steps.desk import Desk
 from migrator.steps.leadership import Leadership
 
 
-def lead(desk: Desk, account: Account, release: Release) -> LeaderLock | None:
+def lead(desk: Desk, account: Account, release: Release, sight: Sight) -> LeaderLock | None:
     """The leader lock, or None when another leader did all there is to do while we waited."""
 
     def told(holders: tuple[Holder, ...], waited_seconds: float) -> None:
@@ -29,15 +29,19 @@ def lead(desk: Desk, account: Account, release: Release) -> LeaderLock | None:
     def is_needless(session: Session) -> bool:
         if desk.settings.backup == "always":
             return False
-        sight = look(session, release, desk.settings)
-        account.saw(sight.state)
-        return sight.state is not None and sight.state.opens_gate(desk.settings.on_ahead)
+        rows = read_version_rows(session, sight.tables)
+        fits = bool(rows) and all(release.graph.fits(table.rows, release.targets) for table in rows)
+        if fits:
+            account.saw(judge(Seen(sight.tables, rows), release).state)
+        return fits
 
     lock = take_leadership(
         desk.connector, desk.clock, desk.settings.leader_timeout, is_needless=is_needless, told=told
     )
     if lock is not None:
-        desk.events.record("lock.acquired", "this run leads", waited_seconds=round(account.lock_wait_seconds, 3))
+        desk.events.record(
+            "lock.acquired", "this run leads", waited_seconds=round(account.lock_wait_seconds, 3)
+        )
     return lock
 
 
@@ -56,9 +60,10 @@ def take_stock(desk: Desk, account: Account, lock: LeaderLock, release: Release)
             stop=desk.stop,
         )
         account.database_size_bytes = database_size_bytes(session)
-        sight = look(session, release, desk.settings)
+        seen = look(session, release)
         is_empty = not object_names(session, ())
         invalid = invalid_indexes(session)
+    sight = judge(seen, release)
     tell(sight, release, desk.events)
     account.saw(sight.state)
     known = {revision.id: revision.doc for revision in release.graph.revisions}
@@ -69,8 +74,8 @@ def take_stock(desk: Desk, account: Account, lock: LeaderLock, release: Release)
 def look_again(leadership: Leadership, account: Account, tables: tuple[VersionTable, ...]) -> Sight:
     """Tell the state from the version tables that `env.py` was seen to configure."""
     with leadership.desk.connector.reopen("the version tables") as session:
-        desk = leadership.desk
-        sight = look(session, leadership.release, desk.settings, tables)
-    tell(sight, leadership.release, desk.events)
+        seen = look(session, leadership.release, tables)
+    sight = judge(seen, leadership.release)
+    tell(sight, leadership.release, leadership.desk.events)
     account.saw(sight.state)
     return sight

@@ -73,4 +73,3 @@ def _account_for_failure(
 
 def _listed(ids: list[RevisionId] | list[str] | tuple[RevisionId, ...]) -> str:
     return ", ".join(ids) or "nothing"
-

@@ -8,7 +8,7 @@ from migrator.steps.leadership import Leadership
 
 
 def plan(leadership: Leadership, state: State) -> None:
-    """Tell the plan. Raises `MigrationFailed` when an earlier run died inside a build that the plan repeats."""
+    """Tell the plan. Raises `MigrationFailed` when an earlier run died in a build that the plan repeats."""
     _refuse_leftovers(leadership, state)
     pending = state.pending
     listed = ", ".join(one.id for one in pending[:10]) + (" …" if len(pending) > 10 else "")  # noqa: PLR2004
@@ -30,9 +30,9 @@ def _refuse_leftovers(leadership: Leadership, state: State) -> None:
         for index in sorted(leadership.invalid):
             if index.name in words:
                 raise MigrationFailed(
-                    f"index {index} is INVALID: a CONCURRENTLY build of revision {revision.id} was interrupted",
+                    f"index {index} is INVALID: a CONCURRENTLY build of revision {revision.id} was "
+                    "interrupted",
                     remedy=f"{index.drop_statement}; then run again",
                     revision=revision.id,
                     invalid_index=str(index),
                 )
-

@@ -2,7 +2,7 @@
 
 from migrator.account import Account
 from migrator.errors import VerificationFailed
-from migrator.history.sight import Sight, look
+from migrator.history.sight import Sight, judge, look
 from migrator.model import VersionTable
 from migrator.postgres.catalog import InvalidIndex, invalid_indexes
 from migrator.steps.leadership import Leadership
@@ -12,8 +12,9 @@ def verify(leadership: Leadership, account: Account, tables: tuple[VersionTable,
     """Raise `VerificationFailed` unless the state fits and no index became INVALID during this run."""
     desk = leadership.desk
     with desk.connector.reopen("the result") as session:
-        sight = look(session, leadership.release, desk.settings, tables)
+        seen = look(session, leadership.release, tables)
         broken = invalid_indexes(session) - leadership.invalid
+    sight = judge(seen, leadership.release)
     _note(leadership, account, sight)
     if sight.state is None or not sight.state.opens_gate("allow"):
         raise VerificationFailed(_unseen(leadership, sight), remedy=_SILENT_NO_OP)
@@ -29,7 +30,8 @@ def verify(leadership: Leadership, account: Account, tables: tuple[VersionTable,
     )
 
 
-# Alembic takes an open transaction for somebody else's, leaves the commit to them, and returns as if all were well.
+# Alembic takes an open transaction for somebody else's, leaves the commit to them, and returns as if all were
+# well.
 _SILENT_NO_OP = (
     "do not start the application; most often env.py runs SQL on its connection before "
     "context.begin_transaction(), and Alembic then commits nothing: move that SQL behind it, or commit it"

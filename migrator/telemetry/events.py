@@ -1,5 +1,6 @@
 """The event stream: facts in the past tense, one line each on standard output."""
 
+import io
 import logging
 import sys
 from collections.abc import Mapping
@@ -63,7 +64,7 @@ class EventStream:
         level: Level = "info",
     ) -> None:
         """Write to this handler; `always` are the fields on every line."""
-        self._logger = logging.Logger("migrator", _NUMBERS[level])
+        self._logger = logging.Logger("migrator", _NUMBERS[level])  # noqa: LOG001 - nobody is to find it
         self._logger.addHandler(handler)
         self._handler = handler
         self._always = dict(always)
@@ -85,7 +86,7 @@ class _Formatter(JsonFormatter):
     """Our field names, in an order people can read."""
 
     def add_fields(
-        self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
+        self, log_data: dict[str, Any], record: logging.LogRecord, _message_dict: dict[str, Any]
     ) -> None:
         """Put the fields of the contract on the line."""
         moment = datetime.fromtimestamp(record.created, UTC)
@@ -99,8 +100,14 @@ class _Formatter(JsonFormatter):
 
 
 def json_handler(stream: TextIO | None = None) -> logging.Handler:
-    """One JSON object per line; a closed pipe downstream is not our failure."""
-    handler = _QuietStream(stream or sys.stdout)
+    """One JSON object per line; a closed pipe downstream is not our failure.
+
+    It is UTF-8 whatever the locale says; half of a character is written as JSON's own escape.
+    """
+    stream = stream or sys.stdout
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    handler = _QuietStream(stream)
     handler.setFormatter(_Formatter(json_ensure_ascii=False))
     return handler
 

@@ -6,8 +6,10 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 _MASK = "***"
-_URL_PASSWORD = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*:)([^\s'\"]*?)(@)(?=[^\s@]*(?:[\s'\"]|$))", re.I)
-_WORD_PASSWORD = re.compile(r"(\bpassword\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s'\"&;,)]+)", re.I)
+_URL_PASSWORD = re.compile(
+    r"(\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*:)([^\s'\"]*?)(@)(?=[^\s@]*(?:[\s'\"]|$))", re.IGNORECASE
+)
+_WORD_PASSWORD = re.compile(r"(\bpassword\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s'\"&;,)]+)", re.IGNORECASE)
 # A shorter text would be found in innocent words, and would mask the whole log.
 _SHORTEST = 4
 

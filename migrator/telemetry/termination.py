@@ -34,4 +34,5 @@ def termination_message(last_event: Mapping[str, Any]) -> bytes:
 
 
 def _encoded(kept: Mapping[str, Any]) -> bytes:
-    return json.dumps(kept, ensure_ascii=False).encode() + b"\n"
+    # Half of a character, from bytes that were not UTF-8, is written as JSON's own escape.
+    return json.dumps(kept, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"

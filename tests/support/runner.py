@@ -138,8 +138,9 @@ class Running:
         self._process.wait()
 
     def _read(self, pipe: IO[str], hear: Callable[[str], None]) -> None:
-        for line in pipe:
-            hear(line)
+        with pipe:
+            for line in pipe:
+                hear(line)
         with self._news:
             self._news.notify_all()
 

@@ -75,12 +75,12 @@ CERTAIN = {
         VersionTable(),
     ),
     "no function at all": (
-        "from alembic import context\ncontext.configure(connection=engine.connect())\ncontext.run_migrations()\n",
+        "from alembic import context\ncontext.configure(connection=connect())\ncontext.run_migrations()\n",
         VersionTable(),
     ),
     "a hook with a parameter called context": (
         env(
-            top="def hook(context, revision, directives):\n    for one in directives:\n        print(context, one)"
+            top="def hook(context, revision, directives):\n    for one in directives:\n        print(context)"
         ),
         VersionTable(),
     ),

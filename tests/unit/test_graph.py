@@ -73,7 +73,7 @@ def test_a_missing_parent_names_child_and_parent() -> None:
 
 
 def test_a_missing_dependency_is_refused() -> None:
-    with pytest.raises(RevisionsInvalid, match="aaaa1 .* depends on 'nothing', which no file declares"):
+    with pytest.raises(RevisionsInvalid, match=r"aaaa1 .* depends on 'nothing', which no file declares"):
         Graph.build([revision("aaaa1", depends_on=("nothing",))])
 
 
@@ -180,7 +180,7 @@ def test_a_lineage_leaves_out_dependencies_and_ancestors_do_not(two_bases: Graph
 
 
 def test_what_is_pending_comes_oldest_first_and_only_once(two_bases: Graph) -> None:
-    pending = [one.id for one in two_bases.pending(["core1"], two_bases.resolve("heads"))]
+    pending: list[str] = [one.id for one in two_bases.pending(["core1"], two_bases.resolve("heads"))]
     assert sorted(pending) == ["core2", "core3", "shop1", "shop2"]
     assert pending.index("core2") < pending.index("core3")
     assert max(pending.index("shop1"), pending.index("core2")) < pending.index("shop2")
@@ -194,6 +194,11 @@ def test_a_target_behind_the_rows_leaves_nothing_pending_and_fits(chain: Graph) 
 def test_a_target_that_only_a_dependency_implies_fits(two_bases: Graph) -> None:
     assert two_bases.fits(["shop2"], ["core2"])
     assert not two_bases.fits(["shop2"], ["core3"])
+
+
+def test_what_lies_between_two_sets_of_rows_comes_oldest_first(chain: Graph) -> None:
+    assert chain.between(["aaaa1"], ["aaaa3", "newer"]) == ("aaaa2", "aaaa3")
+    assert chain.between(["aaaa3"], ["aaaa1"]) == ()
 
 
 def test_an_unknown_row_never_fits(chain: Graph) -> None:

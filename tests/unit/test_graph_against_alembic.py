@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.config import Config
 from alembic.runtime.migration import HeadMaintainer, MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import Revision as AlembicRevision
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from hypothesis import HealthCheck, given, settings
@@ -57,7 +59,8 @@ def histories(draw: st.DrawFn, most: int = 8) -> tuple[Revision, ...]:
         depends_on = draw(
             st.one_of(st.just([]), st.lists(st.sampled_from(known or [""]), unique=True, max_size=2))
         )
-        labels = frozenset([names.pop()]) if names and draw(st.booleans()) else frozenset[str]()
+        is_labelled = draw(st.booleans())
+        labels = frozenset([names.pop()]) if names and is_labelled else frozenset[str]()
         others = tuple(one for one in depends_on if one and one not in down)
         revisions.append(Revision(RevisionId(revision_id), tuple(down), others, labels))
     return tuple(revisions)
@@ -105,7 +108,7 @@ def written(folder: Path, texts: dict[str, str]) -> Release:
 
 
 @st.composite
-def releases(draw: st.DrawFn) -> Iterator[Release]:
+def releases(draw: st.DrawFn) -> Release:
     """Draw a history in files; the order of their names, which breaks ties, is random too."""
     history = draw(histories())
     names = draw(st.permutations([f"f{number}" for number in range(len(history))]))
@@ -135,16 +138,16 @@ def targets(release: Release) -> list[str]:
 
 
 def alembic_resolves(release: Release, target: str) -> frozenset[str] | None:
-    """What Alembic takes a target for; None if it refuses."""
+    """Ask Alembic what a target means; None if it refuses."""
     try:
         found = release.script.revision_map.get_revisions(target)
     except REFUSALS:
         return None
-    return frozenset(one.revision for one in found if one)
+    return frozenset(one.revision for one in found if isinstance(one, AlembicRevision))
 
 
 def graph_resolves(release: Release, target: str) -> frozenset[str] | None:
-    """What we take a target for; None if we refuse."""
+    """Ask us what a target means; None if we refuse."""
     try:
         return release.graph.resolve(target)
     except RevisionsInvalid:
@@ -152,18 +155,29 @@ def graph_resolves(release: Release, target: str) -> frozenset[str] | None:
 
 
 def alembic_pending(release: Release, rows: frozenset[str], target: str) -> list[str]:
-    """The revisions Alembic would apply, in its order."""
-    return [step.revision.revision for step in release.script._upgrade_revs(target, tuple(rows))]  # noqa: SLF001
+    """List the revisions Alembic would apply, in its order."""
+    current: Any = tuple(rows)  # Alembic passes a tuple itself, but says str
+    return [step.revision.revision for step in release.script._upgrade_revs(target, current)]  # noqa: SLF001
+
+
+def alembic_complains(release: Release, rows: frozenset[str]) -> str:
+    """Ask Alembic why it would not upgrade from these rows; nothing if it would."""
+    try:
+        alembic_pending(release, rows, "heads")
+    except (CommandError, RevisionError) as error:
+        return str(error)
+    return ""
 
 
 def walked(release: Release, rows: frozenset[str], move: str, target: str) -> Iterator[frozenset[str]]:
-    """The version rows after each step of one command, as Alembic's own bookkeeping leaves them."""
+    """Follow the version rows after each step of one command, as Alembic's own bookkeeping leaves them."""
     migrate = release.script._upgrade_revs if move == "upgrade" else release.script._downgrade_revs  # noqa: SLF001
+    current: Any = tuple(rows)
     options = {"as_sql": True, "output_buffer": io.StringIO()}
     table = HeadMaintainer(MigrationContext.configure(dialect_name="postgresql", opts=options), rows)
     # Alembic cannot perform every command; a crash in the middle leaves the rows of the step before
     with suppress(*REFUSALS, KeyError, IndexError):
-        for step in migrate(target, tuple(rows)):
+        for step in migrate(target, current):
             table.update_to_step(step)
             yield frozenset(table.heads)
 
@@ -250,15 +264,9 @@ def test_rows_are_called_corrupt_exactly_when_alembic_refuses_to_upgrade_from_th
     drawn: tuple[Release, list[frozenset[str]]], data: st.DataObject
 ) -> None:
     release, reached = drawn
-    invented = data.draw(st.frozensets(st.sampled_from([*release.graph.by_id, *release.graph.by_id] or [""])))
+    invented = data.draw(st.frozensets(st.sampled_from([*release.graph.by_id, ""])))
     for rows in (*reached, invented - {""}):
-        try:
-            alembic_pending(release, rows, "heads")
-            refused = False
-        except (CommandError, RevisionError) as error:
-            assert "overlaps" in str(error)
-            refused = True
-        assert bool(release.graph.redundant(rows)) == refused
+        assert bool(release.graph.redundant(rows)) == ("overlaps" in alembic_complains(release, rows))
 
 
 @MANY

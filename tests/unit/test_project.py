@@ -15,12 +15,13 @@ from migrator.history.project import Project
 
 @pytest.fixture
 def cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with two script folders, of which one lies in a package."""
+    """Make a working directory with two script folders, of which one lies in a package."""
     for folder in ("migrations/versions", "pkg/db/versions", "more dir", "other"):
         (tmp_path / folder).mkdir(parents=True)
     for package in ("pkg", "pkg/db"):
         (tmp_path / package / "__init__.py").write_text("raise RuntimeError('imported')")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     return tmp_path
 
 
@@ -92,7 +93,7 @@ def test_an_ini_file_means_what_it_means_to_alembic(
     [
         'script_location = "%(here)s/migrations"',
         'script_location = "migrations"\nrecursive_version_locations = true\nsourceless = true',
-        'script_location = "migrations"\nversion_locations = ["%(here)s/other", "more dir"]\npath_separator = ":"',
+        'script_location = "migrations"\nversion_locations = ["%(here)s/other", "more dir"]',
     ],
 )
 def test_a_pyproject_table_means_what_it_means_to_alembic(

@@ -1,4 +1,4 @@
-"""The static reader: what it takes for certain is what running the file would declare; the rest it leaves alone."""
+"""The static reader: what it takes for certain is what running the file declares."""
 
 import warnings
 from pathlib import Path
@@ -18,7 +18,8 @@ HEADER = "revision = 'a1'\ndown_revision = None\n"
 class WriteRevision(Protocol):
     """Writes one revision file into the project's version folder, or below it."""
 
-    def __call__(self, source: str | bytes, name: str = "one.py") -> Path: ...
+    def __call__(self, source: str | bytes, name: str = "one.py") -> Path:
+        """Return the file."""
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def read(folder: Path, **options: str) -> tuple[Revision, ...] | None:
 CERTAIN = [
     HEADER + BODY,
     HEADER,
-    "from typing import Sequence, Union\nrevision: str = 'a1'\ndown_revision: Union[str, Sequence[str], None] = ('b1', 'c1')\n"
+    "from typing import Union\nrevision: str = 'a1'\ndown_revision: Union[tuple, None] = ('b1', 'c1')\n"
     + BODY,
     "revision = ('a1')\ndown_revision = (\n    'b1',\n    # the other parent\n    'c1',\n)\n" + BODY,
     "revision = 'a' '1'\ndown_revision = ['b1']\nbranch_labels = {'shop'}\ndepends_on = 'x1'\n" + BODY,
@@ -61,6 +62,7 @@ CERTAIN = [
     "class Thing:\n    id = 1\n    def up(self):\n        pass\n\n" + HEADER + BODY,
     HEADER + "def upgrade(engine_name):\n    globals()['upgrade_%s' % engine_name]()\n",
     HEADER + BODY + "    session.exec('select 1')\n    text % vars(self)\n    locals()\n",
+    HEADER + BODY + "    print(row.__dict__, course.modules, table.c.modules)\n",
     HEADER + BODY + '    op.execute("\\d")\n',
     "# -*- coding: latin-1 -*-\n" + HEADER + "NAME = 'caf\xe9'\n" + BODY,
     HEADER.replace("\n", "\r\n") + BODY.replace("\n", "\r\n"),
@@ -134,6 +136,12 @@ UNCERTAIN = {
     "exec": HEADER + "exec('depends_on = 1')" + BODY,
     "sys.modules": HEADER
     + "import sys\ndef change():\n    sys.modules[__name__].depends_on = 'b1'\nchange()\n",
+    "modules of sys": HEADER
+    + BODY
+    + "    from sys import modules\n    modules[__name__].depends_on = 'b1'\n",
+    "sys by another name": "import sys as s\n"
+    + HEADER
+    + "def change():\n    s.modules['x'].depends_on = 1\nchange()\n",
     "module __getattr__": HEADER + "def __getattr__(name):\n    return 'b1'\n",
     "broken": HEADER + "def upgrade(:\n    revision\n",
     "null byte": HEADER + "x = '\0'" + BODY,

@@ -1,0 +1,87 @@
+"""Exit 32: a table lock cannot be had in time; and getting it when the other session is done."""
+
+import pytest
+
+from tests.support.journal import journal, version, write_journal
+from tests.support.project import Project
+from tests.support.runner import Migrator
+from tests.support.target import Target
+
+ALTER = "op.execute('ALTER TABLE orders ADD COLUMN total int')"
+
+
+@pytest.fixture
+def orders(project: Project, target: Target) -> None:
+    """A table that the app uses and the second revision changes."""
+    target.execute("CREATE TABLE orders (id int)")
+    write_journal(project, "a1")
+    project.write_revision("b2", upgrade=ALTER)
+
+
+@pytest.mark.usefixtures("orders", "any_cluster")
+def test_a_session_that_keeps_the_lock_is_named(migrator: Migrator, target: Target) -> None:
+    with target.connect(application_name="nightly report") as session, session.transaction():
+        session.execute("SELECT count(*) FROM orders")
+        result = migrator(MIGRATOR_LOCK_PATIENCE="2s", MIGRATOR_BACKUP="off")
+    assert result.exit_code == 32, result.last
+    last = result.last
+    assert (last["event"], last["exit_name"], last["retryable"]) == ("run.finished", "BLOCKED", True)
+    assert "nightly report" in last["error"]
+    assert "orders" in last["error"]
+    assert (last["revision"], last["sqlstate"]) == ("b2", "55P03")
+    assert (last["committed"], last["rolled_back"]) == ([], ["a1", "b2"])
+    assert any("nightly report" in event["message"] for event in result.named("revision.blocked"))
+    assert last["attempts"] > 1
+    assert (journal(target), version(target)) == ([], [])
+
+
+@pytest.mark.usefixtures("orders")
+def test_a_superusers_session_is_named_as_far_as_the_role_may_see_it(
+    migrator: Migrator, target: Target
+) -> None:
+    with target.admin() as session, session.transaction():
+        session.execute("SET application_name = 'the DBA'")
+        session.execute("SELECT count(*) FROM orders")
+        result = migrator(MIGRATOR_LOCK_PATIENCE="1s", MIGRATOR_BACKUP="off")
+    assert result.exit_code == 32
+    assert "the DBA" in result.last["error"]
+
+
+@pytest.mark.usefixtures("orders")
+def test_the_migration_goes_on_as_soon_as_the_other_session_is_done(
+    migrator: Migrator, target: Target
+) -> None:
+    with target.connect(application_name="nightly report") as session, session.transaction():
+        session.execute("SELECT count(*) FROM orders")
+        running = migrator.start(MIGRATOR_BACKUP="off")
+        running.wait_for_event("revision.failed", revision="b2")
+    result = running.finish()
+    assert result.exit_code == 0
+    assert (journal(target), version(target)) == (["a1"], ["b2"])
+    assert [event["level"] for event in result.named("revision.failed")][0] == "warning"
+
+
+@pytest.mark.usefixtures("orders")
+def test_a_blocked_attempt_holds_up_the_app_only_briefly(migrator: Migrator, target: Target) -> None:
+    with target.connect() as reader, reader.transaction():
+        reader.execute("SELECT count(*) FROM orders")
+        running = migrator.start(MIGRATOR_BACKUP="off")
+        running.wait_for_event("revision.failed", revision="b2")
+        with target.connect(options="-c statement_timeout=2s") as app:
+            for _ in range(20):
+                app.execute("SELECT count(*) FROM orders")
+    assert running.finish().exit_code == 0
+
+
+def test_the_backup_does_not_wait_for_ever_for_a_locked_table(
+    migrator: Migrator, project: Project, target: Target
+) -> None:
+    write_journal(project, "a1")
+    assert migrator().exit_code == 0
+    write_journal(project, "b2", begins=False)
+    with target.connect(application_name="vacuum full") as session, session.transaction():
+        session.execute("LOCK TABLE journal IN ACCESS EXCLUSIVE MODE")
+        running = migrator.start()
+        running.wait_for_event("backup.started")
+    assert running.finish().exit_code == 0
+    assert journal(target) == ["a1", "b2"]

@@ -1,0 +1,264 @@
+"""`make bench`: migrator beside plain Alembic, on the same histories, in one run.
+
+Machines are shared and noisy, so the two take turns and the result is the median of the ratios of neighbours;
+the seconds are only there to give an idea. A target that is missed is printed as missed.
+"""
+
+import os
+import platform
+import secrets
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from migrator.demo.cluster import Cluster, embedded_binaries
+
+REPOSITORY = Path(__file__).parents[1]
+_PAGE = REPOSITORY / "docs" / "benchmarks.md"
+_ROUNDS = int(os.environ.get("BENCH_ROUNDS", "15"))
+_FULL_ROUNDS = int(os.environ.get("BENCH_FULL_ROUNDS", "5"))
+
+_ENV_PY = """\
+from logging.config import fileConfig
+
+from sqlalchemy import engine_from_config, pool
+
+from alembic import context
+
+config = context.config
+if config.config_file_name is not None:
+    fileConfig(config.config_file_name)
+connectable = engine_from_config(
+    config.get_section(config.config_ini_section, {}), prefix="sqlalchemy.", poolclass=pool.NullPool
+)
+with connectable.connect() as connection:
+    context.configure(connection=connection, target_metadata=None)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+_INI = """\
+[alembic]
+script_location = %(here)s/migrations
+path_separator = os
+sqlalchemy.url = {url}
+
+[loggers]
+keys = root
+[handlers]
+keys = console
+[formatters]
+keys = plain
+[logger_root]
+level = WARNING
+handlers = console
+[handler_console]
+class = StreamHandler
+args = (sys.stderr,)
+formatter = plain
+[formatter_plain]
+format = %(message)s
+"""
+_REVISION = '''\
+"""Add table {number}.
+
+Revision ID: {id}
+Revises: {down}
+"""
+
+from typing import Sequence, Union
+
+import sqlalchemy as sa
+from alembic import op
+
+revision: str = "{id}"
+down_revision: Union[str, None] = {down!r}
+branch_labels: Union[str, Sequence[str], None] = None
+depends_on: Union[str, Sequence[str], None] = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "t{number}",
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("name", sa.Text(), nullable=False),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("t{number}")
+'''
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one process took: seconds from start to exit, and its peak memory in bytes."""
+
+    seconds: float
+    peak_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of the table."""
+
+    what: str
+    plain: Cost
+    ours: Cost
+    ratio: float
+    target: float
+    is_idle: bool
+
+    @property
+    def verdict(self) -> str:
+        """Whether the targets were met: time, and memory where nothing is to do (else both import Alembic)."""
+        missed = [] if self.ratio <= self.target else [f"time above {self.target:g}×"]
+        if self.is_idle and self.ours.peak_bytes >= self.plain.peak_bytes:
+            missed.append("memory above plain Alembic's")
+        return "met" if not missed else f"**missed**: {', '.join(missed)}"
+
+
+def main() -> int:
+    """Measure everything, print the table and write the page."""
+    with tempfile.TemporaryDirectory() as folder, Cluster.start(embedded_binaries(18)) as cluster:
+        bench = _Bench(Path(folder), cluster)
+        lines = [bench.nothing_pending(20, 0.6), bench.nothing_pending(1000, 0.5), bench.all_pending(200, 1.6)]
+    table = _table(lines)
+    print(table)
+    _PAGE.write_text(_page(table), encoding="utf-8")
+    return 0
+
+
+class _Bench:
+    def __init__(self, folder: Path, cluster: Cluster) -> None:
+        self._folder = folder
+        self._cluster = cluster
+        self._password = secrets.token_urlsafe(12)
+        cluster.create_role("bench", self._password)
+
+    def nothing_pending(self, revisions: int, target: float) -> Line:
+        """A deploy with nothing to do, after one that did everything."""
+        with self._database(f"idle{revisions}") as url:
+            project = self._project(revisions, url)
+            self._ours(project, url)
+            pairs = [(self._plain(project), self._ours(project, url)) for _ in range(_ROUNDS)]
+        return _line(f"nothing to do, {revisions:,} revisions", pairs, target, is_idle=True)
+
+    def all_pending(self, revisions: int, target: float) -> Line:
+        """All revisions on a fresh database, without a backup."""
+        pairs = []
+        for number in range(_FULL_ROUNDS):
+            with self._database(f"plain{number}") as plain_url, self._database(f"ours{number}") as our_url:
+                plain = self._plain(self._project(revisions, plain_url))
+                pairs.append((plain, self._ours(self._project(revisions, our_url), our_url)))
+        return _line(f"{revisions:,} revisions on a fresh database", pairs, target, is_idle=False)
+
+    @contextmanager
+    def _database(self, name: str) -> Iterator[str]:
+        self._cluster.create_database(name, "bench")
+        yield f"postgresql+psycopg://bench:{quote(self._password)}@127.0.0.1:{self._cluster.port}/{name}"
+
+    def _project(self, revisions: int, url: str) -> Path:
+        folder = self._folder / f"{revisions}-{url.rpartition('/')[2]}"
+        versions = folder / "migrations" / "versions"
+        versions.mkdir(parents=True)
+        (folder / "alembic.ini").write_text(_INI.format(url=url.replace("%", "%%")))
+        (folder / "migrations" / "env.py").write_text(_ENV_PY)
+        down = None
+        for number in range(revisions):
+            id_ = f"{number:04x}{secrets.token_hex(4)}"
+            text = _REVISION.format(number=number, id=id_, down=down)
+            (versions / f"{id_}_add_table_{number}.py").write_text(text)
+            down = id_
+        return folder
+
+    def _plain(self, project: Path) -> Cost:
+        alembic = Path(sys.executable).with_name("alembic")
+        return _measured([str(alembic), "upgrade", "head"], project, {})
+
+    def _ours(self, project: Path, url: str) -> Cost:
+        environ = {"DATABASE_URL": url, "MIGRATOR_BACKUP": "off", "MIGRATOR_LOG_FORMAT": "json"}
+        return _measured([sys.executable, str(REPOSITORY / "entrypoint.py")], project, environ)
+
+
+# A process starts with the peak memory of the one that made it; so a small one makes those that are measured.
+_LAUNCHER = """
+import os, sys, time
+folder, *command = sys.argv[1:]
+began = time.perf_counter()
+pid = os.fork()
+if pid == 0:
+    os.chdir(folder)
+    silence = os.open(os.devnull, os.O_RDWR)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    os.execv(command[0], command)
+_, status, used = os.wait4(pid, 0)
+print(time.perf_counter() - began, used.ru_maxrss * 1024, os.waitstatus_to_exitcode(status))
+"""
+
+
+def _measured(command: list[str], folder: Path, environ: dict[str, str]) -> Cost:
+    """Run a command to its end, its output thrown away. Raises `RuntimeError` when it fails."""
+    environ = {"PATH": os.environ["PATH"], "HOME": str(folder), **environ}
+    launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(folder), *command]
+    said = subprocess.run(launcher, env=environ, capture_output=True, text=True, check=True).stdout.split()
+    if said[2] != "0":
+        raise RuntimeError(f"{command} ended with status {said[2]}")
+    return Cost(float(said[0]), int(said[1]))
+
+
+def _line(what: str, pairs: list[tuple[Cost, Cost]], target: float, *, is_idle: bool) -> Line:
+    ratio = statistics.median(ours.seconds / plain.seconds for plain, ours in pairs)
+    return Line(what, _median(plain for plain, _ in pairs), _median(ours for _, ours in pairs), ratio, target, is_idle)
+
+
+def _median(costs: Iterator[Cost]) -> Cost:
+    listed = list(costs)
+    return Cost(
+        statistics.median(one.seconds for one in listed), round(statistics.median(one.peak_bytes for one in listed))
+    )
+
+
+def _table(lines: list[Line]) -> str:
+    head = [
+        "| deploy | plain Alembic | migrator | ratio | at most | memory, plain | memory, ours | target |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    return "\n".join(
+        head
+        + [
+            f"| {one.what} | {one.plain.seconds:.2f} s | {one.ours.seconds:.2f} s | {one.ratio:.2f}× | {one.target:g}× "
+            f"| {one.plain.peak_bytes / 1e6:.0f} MB | {one.ours.peak_bytes / 1e6:.0f} MB | {one.verdict} |"
+            for one in lines
+        ]
+    )
+
+
+def _page(table: str) -> str:
+    import alembic
+    import sqlalchemy
+
+    measured: Callable[[], str] = lambda: time.strftime("%Y-%m-%d", time.gmtime())
+    return f"""# Benchmarks
+
+Written by `make bench` on {measured()}: {os.cpu_count()} cores, {platform.machine()}, Python \
+{platform.python_version()}, Alembic {alembic.__version__}, SQLAlchemy {sqlalchemy.__version__}, embedded PostgreSQL \
+18 on the same machine.
+
+Times are from start to exit of the whole process. Plain Alembic (`alembic upgrade head`) and migrator (`migrator run`)
+take turns, {_ROUNDS} rounds with nothing to do and {_FULL_ROUNDS} with everything to do; the ratio is the median of the
+ratios of neighbouring runs, seconds and memory are medians. Memory is the peak resident set of the largest process.
+
+{table}
+"""
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
