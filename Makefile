@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test smoke lint format lock bench docs clean
+.PHONY: help setup demo test smoke lint format lock bench docs real-projects clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -52,9 +52,12 @@ lock: ## resolve the dependencies anew into requirements/*.txt, with hashes
 bench: setup ## measure against plain Alembic, print the table, write docs/benchmarks.md
 	$(BIN)/python -m tests.bench
 
+real-projects: setup ## migrate public projects' histories, and compare with the plain tool
+	$(BIN)/python -m tests.real_projects.run
+
 docs: setup ## write the generated tables of the README
 	$(BIN)/python -m tests.docs
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) $(VENV)-lock .demo .bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	rm -rf $(VENV) $(VENV)-lock .real-projects .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

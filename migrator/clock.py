@@ -41,6 +41,7 @@ class Stop:
         self.received: signal.Signals | None = None
         self.deadline: timedelta | None = None
         self._answered = False
+        self._answered_at = 0.0
         self._may_raise = False
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -64,7 +65,13 @@ class Stop:
         """Raise if the run was told to stop; only once, so that cleaning up is not cut short."""
         if self.received is not None and not self._answered:
             self._answered = True
+            self._answered_at = time.monotonic()
             raise self._answer(self.received)
+
+    @property
+    def leaving_seconds(self) -> float:
+        """For how long the run has been on its way out; 0 while nobody asked it to stop."""
+        return time.monotonic() - self._answered_at if self._answered else 0.0
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """`migrator demo`: four deploys of the bundled example on an embedded Postgres, told as a story."""
 
+import os
 import signal
 import sys
 from contextlib import ExitStack
@@ -64,6 +65,8 @@ def tell() -> int:
     """Deploy four times and show it; 0 if every deploy ended as it must."""
     stop = Stop()
     stop.install()
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]  # libpq listens to them in this process too
     signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))  # the terminal was closed
     try:
         # Once it is over, or we are told to stop, nothing interrupts taking the stage down.

@@ -20,7 +20,7 @@ _LONGEST_LINE = 2000
 _CHUNK_BYTES = 1 << 16
 # Terminal escapes: CSI sequences, OSC strings, and other two-byte ones.
 _ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 Report = dict[str, Any]
 

@@ -24,7 +24,7 @@ import psycopg
 
 from migrator.clock import Clock
 from migrator.errors import AccessDenied, InterruptedMidway, LeaderBusy, PolicyRefused
-from migrator.postgres.readiness import Verdict, verdict
+from migrator.postgres.refusal import Verdict, verdict
 from migrator.postgres.session import Connector, Session, first_line
 
 # "MGRT": one constant key will do, since advisory locks belong to a database already.
@@ -159,9 +159,18 @@ def _try_to_lead(
 
 def _lead(session: Session, clock: Clock, left_seconds: float) -> LeaderLock:
     """Hold the token, keep the session alive, and wait until no session of an earlier leader is left."""
-    session.rows("SELECT set_config('idle_session_timeout', '0', false)")
-    token = secrets.randbits(62)
-    session.rows("SELECT pg_advisory_lock(%s)", [token])
+    try:
+        session.rows("SELECT set_config('idle_session_timeout', '0', false)")
+        token = secrets.randbits(62)
+        session.rows("SELECT pg_advisory_lock(%s)", [token])
+        _wait_for_fence(session, clock, left_seconds)
+    except BaseException:  # or we would go on leading without doing anything
+        session.close()
+        raise
+    return LeaderLock(session, token)
+
+
+def _wait_for_fence(session: Session, clock: Clock, left_seconds: float) -> None:
     end = clock.monotonic() + left_seconds
     while not _try(session, "pg_try_advisory_lock", _FENCE):
         holders = _holders(session, _FENCE)
@@ -172,7 +181,6 @@ def _lead(session: Session, clock: Clock, left_seconds: float) -> LeaderLock:
             )
         clock.sleep(_FENCE_PAUSE_SECONDS)
     session.rows(f"SELECT pg_advisory_unlock({_CLASS}, {_FENCE})")
-    return LeaderLock(session, token)
 
 
 def _try(session: Session, function: str, key: int) -> bool:

@@ -1,45 +1,21 @@
 """Wait until Postgres answers as a writable primary."""
 
 import random
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import Enum
 
 import psycopg
 
 from migrator.clock import Clock
 from migrator.errors import AccessDenied, DatabaseUnavailable
+from migrator.postgres.refusal import Verdict, verdict
 from migrator.postgres.session import Connector, Session
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 3.0
 # Operators create roles and databases moments after the server is up.
 _LATE_ROLE_SECONDS = 15.0
-
-# A refused connection carries no SQLSTATE in psycopg 3, so the server's (and PgBouncer's) words must do.
-_REFUSED = re.compile(
-    r"authentication failed|role \".*\" does not exist|database \".*\" does not exist|no pg_hba\.conf entry"
-    r"|is not permitted to log in|permission denied for database|no password supplied|no such database"
-    r"|no such user|is not currently accepting connections",
-    re.IGNORECASE,
-)
-_PASSING = re.compile(
-    r"connection refused|timeout expired|starting up|shutting down|not yet accepting|in recovery"
-    r"|could not translate host name|failed to resolve|name resolution|name or service not known"
-    r"|too many clients|too many connections|connection slots are reserved|session is read-only|read-write",
-    re.IGNORECASE,
-)
-
-
-class Verdict(Enum):
-    """What a failed attempt to connect means."""
-
-    PASSING = "worth waiting for"
-    REFUSED = "refused"
-    UNRECOGNISED = "unrecognised"
-
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -49,14 +25,6 @@ class Attempt:
     verdict: Verdict
     reason: str
     waited_seconds: float
-
-
-def verdict(error: psycopg.OperationalError) -> Verdict:
-    """Judge a failed connection. Of several hosts, one that may yet come up decides."""
-    text = str(error)
-    if _PASSING.search(text) or (error.sqlstate or "").startswith(("08", "53", "57P")):
-        return Verdict.PASSING
-    return Verdict.REFUSED if _REFUSED.search(text) else Verdict.UNRECOGNISED
 
 
 def wait_until_ready(

@@ -8,6 +8,7 @@ import psycopg
 
 from migrator.clock import Stop
 from migrator.errors import AccessDenied, DatabaseUnavailable, InterruptedMidway, MigratorError
+from migrator.postgres.refusal import Verdict, verdict
 from migrator.settings import Dsn
 
 # Postgres keeps 63 bytes of an application's name.
@@ -20,7 +21,10 @@ _KEEPALIVES: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
-_SHARE_OF_LOST_SESSIONS = ("08", "57P", "53", "58")
+# Slots that are all taken (53300) mean busy, not broken.
+_REOPEN_PAUSES_SECONDS = (0.2, 0.4, 0.8, 1.6, 3.0)
+_LEAVING_SECONDS = 3.0
+_LOST_SESSION = ("08", "57P", "53", "58")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,15 @@ class Connector:
     stop: Stop
 
     def open(self, *, timeout_seconds: float = 5.0) -> "Session":
-        """Connect. Raises the driver's error as it is: only readiness knows what a refusal means."""
+        """Connect. Raises the driver's error as it is: only readiness knows what a refusal means.
+
+        A run that was told to stop has seconds: it tries once or twice more, then leaves what is left to the
+        server, which ends the sessions of a dead client by itself.
+        """
+        if self.stop.leaving_seconds > _LEAVING_SECONDS:
+            raise psycopg.OperationalError("there was no time left to connect: the run was told to stop")
+        if self.stop.leaving_seconds:
+            timeout_seconds = 2.0
         words: dict[str, Any] = dict(self.dsn.libpq())
         words.setdefault("connect_timeout", max(2, round(timeout_seconds)))
         words.setdefault("client_encoding", "utf8")
@@ -44,11 +56,22 @@ class Connector:
         return Session(connection, self.stop)
 
     def reopen(self, purpose: str) -> "Session":
-        """Connect to a database that answered before. Raises `InterruptedMidway` if it no longer does."""
-        try:
-            return self.open()
-        except psycopg.OperationalError as error:
-            raise InterruptedMidway(f"no connection to {purpose}: {first_line(error)}") from error
+        """Connect to a database that answered before; a server that is full or restarting gets some seconds.
+
+        Raises `InterruptedMidway` if it does not answer then, `AccessDenied` if it refuses us now.
+        """
+        pauses = () if self.stop.leaving_seconds else _REOPEN_PAUSES_SECONDS
+        for pause in (*pauses, None):
+            try:
+                return self.open()
+            except psycopg.OperationalError as error:
+                judged = verdict(error)
+                if judged is Verdict.REFUSED:
+                    raise AccessDenied(f"no connection to {purpose}: {first_line(error)}") from error
+                if judged is not Verdict.PASSING or pause is None:
+                    raise InterruptedMidway(f"no connection to {purpose}: {first_line(error)}") from error
+            self.stop.wait(pause)
+        raise AssertionError  # the last pause is None
 
 
 class Session:
@@ -112,7 +135,7 @@ def translated(error: psycopg.Error) -> MigratorError:
         return AccessDenied(
             f"Postgres refused: {text}", remedy="grant the privilege to the role that migrates"
         )
-    if not state or state.startswith(_SHARE_OF_LOST_SESSIONS):
+    if not state or state.startswith(_LOST_SESSION):
         return InterruptedMidway(f"a session was lost: {text}")
     if state in {"25006", "55P03", "57014"}:
         return DatabaseUnavailable(f"Postgres did not let us look: {text}")

@@ -8,10 +8,11 @@ from urllib.parse import parse_qsl, quote, unquote
 from migrator.settings.values import Secret
 
 # People paste passwords unquoted. So: the password may hold anything, as long as what follows an @ is a host
-# list, a database and a query. (RFC 3986 and libpq would end it at the first slash; SQLAlchemy does not.)
+# list, a database and a query. (RFC 3986 and libpq would end it at the first slash; SQLAlchemy does not.) But
+# where a port, a database and a query can be told already, an @ belongs to the query.
 _URL = re.compile(
     r"(?P<scheme>[a-z][a-z0-9]*)(?:\+(?P<driver>\w+))?://"
-    r"(?:(?P<user>[^:/@]*)(?::(?P<password>.*?))?@)?"
+    r"(?:(?![^:/@?]*:\d{1,5}/[^?@]*\?)(?P<user>[^:/@]*)(?::(?P<password>.*?))?@)?"
     r"(?P<hosts>(?:\[[0-9a-fA-F:.%]+\]|[^/?@#\[\]])*)"
     r"(?:/(?P<database>[^?@]*))?"
     r"(?:\?(?P<query>.*))?",

@@ -3,7 +3,8 @@
 from migrator.history.launch import Launch
 from migrator.history.loading import load_release
 from migrator.history.release import Release, find_python, locate_project, named_version_table
-from migrator.postgres.readiness import Attempt, Verdict, wait_until_ready
+from migrator.postgres.readiness import Attempt, wait_until_ready
+from migrator.postgres.refusal import Verdict
 from migrator.postgres.session import Session
 from migrator.steps.desk import Desk
 

@@ -30,10 +30,13 @@ def lead(desk: Desk, account: Account, release: Release, sight: Sight) -> Leader
         if desk.settings.backup == "always":
             return False
         rows = read_version_rows(session, sight.tables)
-        fits = bool(rows) and all(release.graph.fits(table.rows, release.targets) for table in rows)
-        if fits:
-            account.saw(judge(Seen(sight.tables, rows), release).state)
-        return fits
+        if not rows or not all(release.graph.fits(table.rows, release.targets) for table in rows):
+            return False
+        state = judge(Seen(sight.tables, rows), release).state
+        if state is None or not state.opens_gate(desk.settings.on_ahead):  # two rows of one lineage also fit
+            return False
+        account.saw(state)
+        return True
 
     lock = take_leadership(
         desk.connector, desk.clock, desk.settings.leader_timeout, is_needless=is_needless, told=told

@@ -1,5 +1,6 @@
 """The event stream for people: a line a fact, and a moving one while something takes long."""
 
+import contextlib
 import io
 import logging
 import os
@@ -104,11 +105,12 @@ class HumanHandler(logging.Handler):
         if told.event in _REPEATED and self._said.get(told.event) == told.message:
             return
         self._said[told.event] = told.message
-        if told.event in _ENDS:
+        begun = _BEGINS.get(told.event)
+        if told.event in _ENDS or (begun and begun != self._underway.key):
             self._underway.end()
         self._tellers.get(told.event, self._tell_plainly)(told)
-        if told.event in _BEGINS:
-            self._underway.begin(_BEGINS[told.event])
+        if begun and begun != self._underway.key:
+            self._underway.begin(begun, key=begun)
 
     def _tell_plainly(self, told: _Told) -> None:
         self._page.fact(told.mark, told.message)
@@ -255,15 +257,15 @@ class _Underway:
         self._page = page
         self._late_seconds = late_seconds
         self._turn = threading.Lock()
-        self._key: str | None = None
+        self.key: str | None = None  # of what is going on
         self._moving: _Moving | None = None
         self._live: Live | None = None
         self._timer: threading.Timer | None = None
 
-    def begin(self, before: str, after: str = "", *, key: str | None = None) -> None:
+    def begin(self, before: str, after: str = "", *, key: str) -> None:
         """Show this, in place of what was shown, until it ends."""
         self.end()
-        self._key = key
+        self.key = key
         if self._page.is_interactive:
             self._moving = _Moving(before, after)
             self._live = Live(
@@ -288,9 +290,9 @@ class _Underway:
 
     def end(self, *, key: str | None = None) -> None:
         """Show nothing any more; with a key, only if that is what is shown."""
-        if key is not None and key != self._key:
+        if key is not None and key != self.key:
             return
-        self._key = self._moving = None
+        self.key = self._moving = None
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -300,7 +302,7 @@ class _Underway:
                 self._timer = None
 
     def _tell_late(self, text: str) -> None:
-        with self._turn:
+        with self._turn, contextlib.suppress(OSError):
             if threading.current_thread() is self._timer:
                 self._page.fact("…", text)
 

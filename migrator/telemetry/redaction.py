@@ -1,7 +1,8 @@
 """No secret leaves, whoever wrote the text it stands in."""
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -9,7 +10,7 @@ _MASK = "***"
 _URL_PASSWORD = re.compile(
     r"(\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*:)([^\s'\"]*?)(@)(?=[^\s@]*(?:[\s'\"]|$))", re.IGNORECASE
 )
-_WORD_PASSWORD = re.compile(r"(\bpassword\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s'\"&;,)]+)", re.IGNORECASE)
+_WORD_PASSWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s'\"&;,)]+)", re.IGNORECASE)
 # A shorter text would be found in innocent words, and would mask the whole log.
 _SHORTEST = 4
 
@@ -19,20 +20,7 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         """Know these secrets."""
-        spellings = {
-            spelling
-            for secret in secrets
-            for spelling in (
-                secret,
-                quote(secret, safe=""),
-                quote(secret),
-                quote_plus(secret),
-                quote(secret, safe="").replace("%", "%%"),
-                secret.replace("%", "%%"),
-                repr(secret)[1:-1],
-            )
-            if len(secret) >= _SHORTEST
-        }
+        spellings = {one for secret in secrets if len(secret) >= _SHORTEST for one in _spellings(secret)}
         longest_first = sorted(spellings, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first))) if spellings else None
 
@@ -55,3 +43,14 @@ class Redactor:
         if isinstance(value, list | tuple | set | frozenset):
             return [self.value(item) for item in value]
         return value
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """As it travels in URLs, ini files, connection strings, Python, JSON and SQL."""
+    quoted = quote(secret, safe="", errors="surrogateescape")
+    by_path, by_form = quoted.replace("%2F", "/"), quote_plus(secret, errors="surrogateescape")
+    yield from (secret, quoted, quoted.lower(), by_path, by_form)
+    yield from (secret.replace("%", "%%"), quoted.replace("%", "%%"))
+    yield from (repr(secret)[1:-1], secret.replace("\\", "\\\\").replace("'", "\\'"))
+    yield from (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
+    yield secret.replace("'", "''")

@@ -1,6 +1,5 @@
 """Exit 33: the backup broke, and the schema was not touched."""
 
-import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +12,12 @@ from tests.support.journal import journal, version, write_journal
 from tests.support.project import Project
 from tests.support.runner import REPOSITORY, Migrator, Result
 from tests.support.target import Target
+from tests.support.waiting import eventually
 
+TERMINATE_DUMP = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name ~ '^migrator.*backup$' AND wait_event_type = 'Lock'
+"""
 QUOTA = """
 import os, resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
@@ -101,18 +105,11 @@ def test_a_quota_that_is_reached_is_never_a_backup(
 def test_a_dump_whose_session_is_terminated_is_never_a_backup(
     migrator: Migrator, target: Target
 ) -> None:
-    with target.admin() as session, contextlib.ExitStack() as stack:
-        stack.enter_context(session.transaction())
-        session.execute("LOCK TABLE journal IN ACCESS EXCLUSIVE MODE")
+    with target.connect() as holder, holder.transaction(), target.admin() as session:
+        holder.execute("LOCK TABLE journal IN ACCESS EXCLUSIVE MODE")
         running = migrator.start()
         running.wait_for_event("backup.started")
-        killed = 0
-        while not killed:
-            killed = session.execute(
-                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND application_name LIKE 'migrator%%backup' "
-                "AND query LIKE 'LOCK TABLE%%'".replace("%%", "%").encode()
-            ).fetchone()[0]  # type: ignore[index]
+        assert eventually(lambda: session.execute(TERMINATE_DUMP.encode()).rowcount)
         result = running.finish()
     assert_broken(result, target, "pg_dump")
     assert_no_backup(migrator.backups)
@@ -132,7 +129,7 @@ def test_a_later_run_takes_its_backup_and_goes_on(
 def test_half_a_backup_of_a_killed_run_is_removed_by_the_next(
     migrator: Migrator, target: Target, tmp_path: Path
 ) -> None:
-    clients = fake_pg_dump(tmp_path / "clients", target.cluster.binaries, "head -c 100000 /dev/urandom; sleep 600")
+    clients = fake_pg_dump(tmp_path / "clients", target.cluster.binaries, "head -c 100000 /dev/urandom; sleep 1.1; head -c 9 /dev/urandom; exec sleep 20")
     running = migrator.start(MIGRATOR_PG_BIN=clients)
     running.wait_for_event("backup.progressed")
     running.kill()

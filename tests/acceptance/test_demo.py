@@ -37,7 +37,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 @pytest.fixture
 def temporary() -> Iterator[Path]:
     """A folder for temporary files that the server's account may enter, even where we are root."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # noqa: S108  short enough for a socket, and open
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         Path(folder).chmod(0o1777)
         yield Path(folder).resolve()
 
@@ -85,10 +85,18 @@ def processes_in(folder: Path) -> list[str]:
 
 
 def read_until(descriptor: int, wanted: str) -> str:
-    """Read a terminal until it shows this."""
+    """Read a terminal until it shows this.
+
+    Raises:
+        AssertionError: whoever wrote to it is gone; quotes what it shows.
+    """
     seen = ""
     while not re.search(wanted, seen):
-        seen += os.read(descriptor, 4096).decode(errors="replace")
+        try:
+            seen += os.read(descriptor, 4096).decode(errors="replace")
+        except OSError:
+            message = f"no {wanted!r} in {seen}"
+            raise AssertionError(message) from None
     return seen
 
 
@@ -114,8 +122,9 @@ def test_the_demonstration_deploys_four_times_and_leaves_nothing(start: Start, t
 
 def test_ctrl_c_during_a_slow_revision_on_a_terminal_leaves_nothing(start: Start, temporary: Path) -> None:
     ours, theirs = pty.openpty()
-    with open(ours, "rb"), open(theirs, "wb"):  # noqa: PTH123  a descriptor
-        demo = start(stdout=theirs)
+    with open(ours, "rb"):  # noqa: PTH123  a descriptor
+        with open(theirs, "wb"):  # noqa: PTH123
+            demo = start(stdout=theirs)
         read_until(ours, "4/4  01ba1b4cee74 +[1-9] s")
         os.killpg(demo.pid, signal.SIGINT)  # what a terminal does
         said = read_until(ours, "130 INTERRUPTED")

@@ -1,7 +1,5 @@
 """One leader at a time: exit 31, many runners at once, and a leadership that is lost (34)."""
 
-import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -138,14 +136,15 @@ def test_twenty_runners_at_once_apply_each_revision_exactly_once(
 
 @pytest.mark.postgres(18)
 def test_a_hundred_runners_at_once_all_succeed_with_few_connections(
-    crowd: Migrator, project: Project, target: Target, record_property: object
+    crowd: Migrator, project: Project, target: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_journal(project, "a1", "b2", seconds=1)
     with connection_count(target) as sampler:
         runs = [crowd.start() for _ in range(100)]
         results = [run.finish(240) for run in runs]
-    print(f"peak of {sampler.peak} connections in {sampler.samples} samples, worker {os.environ.get('PYTEST_XDIST_WORKER')}", file=sys.__stderr__)  # noqa: T201
-    assert [result.exit_code for result in results] == [0] * 100
+    with capsys.disabled():
+        print(f"\n100 runners: a peak of {sampler.peak} connections in {sampler.samples} samples")
+    assert [result.last for result in results if result.exit_code != 0] == []
     assert journal(target) == ["a1", "b2"]
     assert sampler.samples > 100
     assert sampler.peak <= MOST_CONNECTIONS

@@ -24,9 +24,7 @@ from tests.support.target import AWKWARD
     ],
 )
 def test_every_spelling_of_an_address_means_the_same(url: str) -> None:
-    assert Dsn.parse(url) == Dsn(
-        user="shop", password=Secret("pw"), hosts=(("db", 5433),), database="orders"
-    )
+    assert Dsn.parse(url) == Dsn(user="shop", password=Secret("pw"), hosts=(("db", 5433),), database="orders")
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "asyncpg", "pg8000"])
@@ -41,9 +39,7 @@ def test_a_sqlalchemy_url_names_its_driver(driver: str) -> None:
 )
 def test_a_password_may_be_pasted_as_it_is(password: str) -> None:
     dsn = Dsn.parse(f"postgresql://shop:{password}@db:5432/orders")
-    assert dsn == Dsn(
-        user="shop", password=Secret(password), hosts=(("db", 5432),), database="orders"
-    )
+    assert dsn == Dsn(user="shop", password=Secret(password), hosts=(("db", 5432),), database="orders")
 
 
 def test_an_at_sign_in_the_query_belongs_to_the_query() -> None:
@@ -113,7 +109,9 @@ def test_libpq_gets_only_words_it_knows() -> None:
     assert dsn.libpq() == {"host": "db", "dbname": "x", "sslmode": "require", "options": "-c a=b"}
 
 
-@pytest.mark.parametrize(("ssl", "sslmode"), [("require", "require"), ("true", "require"), ("prefer", "prefer")])
+@pytest.mark.parametrize(
+    ("ssl", "sslmode"), [("require", "require"), ("true", "require"), ("prefer", "prefer")]
+)
 def test_asyncpgs_word_for_tls_is_understood(ssl: str, sslmode: str) -> None:
     assert Dsn.parse(f"postgresql+asyncpg://db/x?ssl={ssl}").libpq()["sslmode"] == sslmode
 
@@ -159,7 +157,7 @@ _PORT = st.none() | st.integers(1, 65535)
     database=_TEXT | st.none(),
     options=_TEXT,
 )
-def test_an_address_survives_its_own_url(  # noqa: D103 - as all tests
+def test_an_address_survives_its_own_url(
     *,
     user: str | None,
     password: str | None,

@@ -12,7 +12,7 @@ from migrator.telemetry.human import HumanHandler
 from migrator.telemetry.redaction import Redactor
 
 ALEMBIC_SAYS = "INFO  [alembic.runtime.migration] Running upgrade a1 -> b2, add books"
-FAILED = {
+FAILED: dict[str, Any] = {
     "outcome": "failed",
     "exit_code": 14,
     "exit_name": "MIGRATION_FAILED",
@@ -105,7 +105,7 @@ def test_an_applied_revision_is_one_line_with_its_place_id_seconds_and_docstring
 def test_brackets_in_messages_are_text_and_not_markup(events: EventStream, page: io.StringIO) -> None:
     nasty = "[bold red]x[/] [/nothing] [link=http://evil]y [array[1]] :warning:"
     for name in ("hazard.found", "output.captured", "state.read", "run.finished"):
-        events.record(name, nasty)  # type: ignore[arg-type]
+        events.record(name, nasty)
     start(events, "[red]", 1, 1, nasty)
     apply(events, "[red]", 1)
     assert page.getvalue().count(nasty) == 5
@@ -155,7 +155,7 @@ def test_what_stays_half_done_is_told_with_the_ending(events: EventStream, page:
 
 def test_every_problem_of_the_settings_has_a_line(events: EventStream, page: io.StringIO) -> None:
     problems = ["DATABASE_URL is missing", "MIGRATOR_BACKUP_URL is missing"]
-    facts = {"exit_code": 10, "exit_name": "SETTINGS_INVALID", "error": "; ".join(problems)}
+    facts: dict[str, Any] = {"exit_code": 10, "exit_name": "SETTINGS_INVALID", "error": "; ".join(problems)}
     events.record("run.finished", f"SETTINGS_INVALID: {'; '.join(problems)}", problems=problems, **facts)
     assert page.getvalue().splitlines()[:3] == [
         "✗ SETTINGS_INVALID: 2 problems",
@@ -164,7 +164,11 @@ def test_every_problem_of_the_settings_has_a_line(events: EventStream, page: io.
 
 
 def test_a_bug_shows_its_traceback(events: EventStream, page: io.StringIO) -> None:
-    facts = {"exit_code": 1, "error": "KeyError: 'x'", "traceback": "Traceback:\n  File [1]\nKeyError: 'x'"}
+    facts: dict[str, Any] = {
+        "exit_code": 1,
+        "error": "KeyError: 'x'",
+        "traceback": "Traceback:\n  File [1]\nKeyError: 'x'",
+    }
     events.record("run.finished", "INTERNAL_ERROR: KeyError: 'x'", level="error", **facts)
     assert page.getvalue().endswith("  │ Traceback:\n  │   File [1]\n  │ KeyError: 'x'\n")
 

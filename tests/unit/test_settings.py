@@ -92,9 +92,7 @@ def test_a_name_within_two_edits_of_a_setting_is_a_typo(typo: str, meant: str) -
 
 def test_another_unknown_name_is_a_warning() -> None:
     warnings = read_settings({**ENOUGH, "MIGRATOR_TELEPATHY": "on", "LOG_LEVL": "x"})[1]
-    assert warnings == (
-        "MIGRATOR_TELEPATHY is not a setting of this release of migrator and has no effect",
-    )
+    assert warnings == ("MIGRATOR_TELEPATHY is not a setting of this release of migrator and has no effect",)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +133,11 @@ def test_a_variable_and_its_file_may_not_both_be_set(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b" \n", "which is empty"), (b"\xff\xfe", "which cannot be read: not UTF-8 text"), (None, "No such file")],
+    [
+        (b" \n", "which is empty"),
+        (b"\xff\xfe", "which cannot be read: not UTF-8 text"),
+        (None, "No such file"),
+    ],
 )
 def test_a_file_that_holds_nothing_readable_is_a_problem(
     tmp_path: Path, content: bytes | None, reason: str
@@ -149,8 +151,9 @@ def test_a_file_that_holds_nothing_readable_is_a_problem(
 
 
 def test_a_setting_without_secrets_has_no_file_variant() -> None:
-    with pytest.raises(SettingsInvalid, match="MIGRATOR_APP_FILE names"):
-        read({**ENOUGH, "MIGRATOR_APP_FILE": "/run/secrets/app"})
+    settings, warnings = read_settings({**ENOUGH, "MIGRATOR_APP_FILE": "/run/secrets/app"})
+    assert settings.app == "app"
+    assert warnings[0].startswith("MIGRATOR_APP_FILE is not a setting")
 
 
 def test_bytes_that_are_not_utf_8_are_a_problem() -> None:
@@ -252,7 +255,7 @@ def test_a_duration_is_a_number_with_a_unit_or_seconds(text: str, seconds: float
 
 @pytest.mark.parametrize("text", ["", "s", "-1", "1w", "1h30m", "1e3", "inf", "25d", "9" * 400, "1,5s"])
 def test_another_text_is_not_a_duration(text: str) -> None:
-    with pytest.raises(ValueError, match="duration|24 days"):
+    with pytest.raises(ValueError, match=r"duration|24 days"):
         duration(text)
 
 

@@ -1,0 +1,164 @@
+"""Exit 34 and kill -9: whatever is lost on the way, the next run finishes the job and nothing happens twice."""
+
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from tests.support.journal import journal, version, write_journal
+from tests.support.processes import worker_of
+from tests.support.project import Project
+from tests.support.runner import Migrator, Running
+from tests.support.target import Target
+from tests.support.waiting import eventually
+
+KILLS = int(os.environ.get("MIGRATOR_TEST_KILLS", "6"))
+WORKERS = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'migrator%worker' AND datname = current_database()"
+
+
+def worker(running: Running) -> int:
+    """Give the process that executes user code."""
+    found = worker_of(running.pid)
+    assert found is not None
+    return found
+
+
+@pytest.mark.usefixtures("any_cluster")
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+def test_a_session_that_is_terminated_is_exit_34_and_the_next_run_finishes(
+    migrator: Migrator, project: Project, target: Target, driver: str
+) -> None:
+    write_journal(project, "a1", "b2", seconds=1)
+    url = target.url.replace("postgresql:", f"postgresql+{driver}:")
+    running = migrator.start(DATABASE_URL=url, MIGRATOR_TRANSACTION="revision")
+    running.wait_for_event("revision.started", revision="b2")
+    with target.admin() as session:
+        session.execute(WORKERS.replace("SELECT pid", "SELECT pg_terminate_backend(pid)").encode())
+    result = running.finish()
+    assert result.exit_code == 34, result.last
+    last = result.last
+    assert (last["event"], last["exit_name"], last["retryable"]) == ("run.finished", "INTERRUPTED_MIDWAY", True)
+    assert (last["committed"], last["rolled_back"]) == (["a1"], ["b2"])
+    assert (journal(target), version(target)) == (["a1"], ["a1"])
+    assert migrator().exit_code == 0
+    assert (journal(target), version(target)) == (["a1", "b2"], ["b2"])
+
+
+def test_a_worker_that_is_killed_is_exit_34_and_the_next_run_finishes(
+    migrator: Migrator, project: Project, target: Target
+) -> None:
+    write_journal(project, "a1", "b2", seconds=1)
+    running = migrator.start(MIGRATOR_TRANSACTION="revision")
+    running.wait_for_event("revision.started", revision="b2")
+    os.kill(worker(running), signal.SIGKILL)
+    result = running.finish()
+    assert result.exit_code == 34, result.last
+    assert "killed by signal 9" in result.last["error"]
+    assert (result.last["committed"], result.last["rolled_back"]) == (["a1"], ["b2"])
+    assert migrator().exit_code == 0
+    assert (journal(target), version(target)) == (["a1", "b2"], ["b2"])
+
+
+def test_a_killed_runner_takes_its_worker_and_its_statement_along(
+    migrator: Migrator, project: Project, target: Target
+) -> None:
+    write_journal(project, "a1", seconds=600)
+    running = migrator.start()
+    running.wait_for_event("revision.started")
+    orphan = worker(running)
+    os.kill(running.pid, signal.SIGKILL)
+    assert eventually(lambda: not os.path.exists(f"/proc/{orphan}") or zombie(orphan), seconds=2)
+    assert eventually(lambda: not target.rows(WORKERS), seconds=5)
+    assert version(target) == []
+
+
+def zombie(pid: int) -> bool:
+    """Whether a process has ended and only waits to be buried by an init that does not care."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_killed_at_random_moments_the_next_run_finishes_and_nothing_happens_twice(
+    migrator: Migrator, project: Project, target: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = [f"r{number}" for number in range(5)]
+    write_journal(project, *ids, seconds=0.3)
+    inside = 0
+    for number in range(KILLS):
+        target.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public; DROP SCHEMA IF EXISTS migrator CASCADE")
+        running = migrator.start(MIGRATOR_TRANSACTION=random.choice(["project", "revision"]))
+        time.sleep(random.uniform(0.05, 2.2))  # the moment is the point
+        victim = worker_of(running.pid) if number % 2 else running.pid
+        inside += is_inside(running)
+        if victim is not None and running.is_alive:
+            os.kill(victim, signal.SIGKILL)
+        killed = running.finish()
+        assert killed.exit_code in {-9, 34, 0}, killed.last
+        before = journal(target)
+        assert before == ids[: len(before)]
+        result = migrator(MIGRATOR_BACKUP="off")
+        assert result.exit_code == 0, result.last
+        assert (journal(target), version(target)) == (ids, ids[-1:])
+        assert result.last["revisions_applied"] == ids[len(before) :]
+    with capsys.disabled():
+        print(f"\n{KILLS} kills, {inside} of them inside a revision")
+    if KILLS >= 50:
+        assert inside >= 20
+
+
+def is_inside(running: Running) -> bool:
+    """Whether a revision has been started and its commit was not seen yet."""
+    names = [event["event"] for event in running.events]
+    return "revision.started" in names and "schema.verified" not in names
+
+
+@pytest.mark.usefixtures("any_cluster")
+def test_killed_inside_a_concurrent_build_the_next_run_names_the_invalid_index(
+    migrator: Migrator, project: Project, target: Target
+) -> None:
+    write_journal(project, "a1")
+    assert migrator().exit_code == 0
+    project.write_revision(
+        "b2",
+        upgrade="""
+            with op.get_context().autocommit_block():
+                op.execute("CREATE INDEX CONCURRENTLY IF NOT EXISTS journal_at ON journal (at)")
+        """,
+    )
+    with target.connect() as reader, reader.transaction():
+        # The build must wait for whoever has written to the table.
+        reader.execute("INSERT INTO journal (revision) VALUES ('meanwhile')")
+        running = migrator.start()
+        running.wait_for_event("revision.started", revision="b2")
+        assert eventually(lambda: target.value("SELECT to_regclass('journal_at') IS NOT NULL"))
+        os.kill(running.pid, signal.SIGKILL)
+        assert eventually(lambda: not target.rows(WORKERS))
+    for _ in range(2):
+        result = migrator()
+        assert result.exit_code == 14, result.last
+        assert result.last["revision"] == "b2"
+        assert "public.journal_at on journal is INVALID" in result.last["error"]
+        assert version(target) == ["a1"]
+    target.execute(result.last["remedy"].partition(";")[0])
+    assert migrator().exit_code == 0
+    assert target.value("SELECT indisvalid FROM pg_index WHERE indexrelid = 'journal_at'::regclass")
+    assert version(target) == ["b2"]
+
+
+def test_a_server_that_is_restarted_midway_is_exit_34(
+    migrator: Migrator, project: Project, target: Target
+) -> None:
+    write_journal(project, "a1", seconds=600)
+    running = migrator.start()
+    running.wait_for_event("revision.started")
+    with target.admin() as session:
+        ours = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'migrator%' AND datname = current_database()"
+        session.execute(ours.encode())
+    result = running.finish()
+    assert result.exit_code == 34, result.last
+    assert version(target) == []
