@@ -19,6 +19,13 @@ from migrator.telemetry.redaction import Redactor
 if TYPE_CHECKING:
     import argparse
     import logging
+    from collections.abc import Callable
+
+    from migrator.account import Account
+    from migrator.model import Outcome
+    from migrator.steps.desk import Desk
+
+    Command = Callable[[Desk, Account], Outcome]
 
 _TABLES = {"settings": "the settings", "exit-codes": "the exit codes"}
 
@@ -61,15 +68,21 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
 
 
 def _run(flags: Mapping[str, str], environ: Mapping[str, str]) -> int:
-    from migrator.run import run  # noqa: PLC0415 - other commands do not need it
+    def load() -> "Command":
+        from migrator.run import run  # noqa: PLC0415 - a damaged installation must still end with its last event
 
-    return _Stage(flags, environ, needs_backup=True).perform(run)
+        return run
+
+    return _Stage(flags, environ, needs_backup=True).perform(load)
 
 
 def _wait(flags: Mapping[str, str], environ: Mapping[str, str]) -> int:
-    from migrator.commands.wait import wait  # noqa: PLC0415
+    def load() -> "Command":
+        from migrator.commands.wait import wait  # noqa: PLC0415
 
-    return _Stage(flags, environ, needs_backup=False).perform(wait)
+        return wait
+
+    return _Stage(flags, environ, needs_backup=False).perform(load)
 
 
 class _Stage:
@@ -80,46 +93,34 @@ class _Stage:
         self._environ = environ
         self._needs_backup = needs_backup
         self._stop = Stop()
+        self._run_id = os.urandom(8).hex()
 
-    def perform(self, command: Any) -> int:
+    def perform(self, load: "Callable[[], Command]") -> int:
         """Settings, stop signals, events; then the command; then its report."""
         self._stop.install()
-        run_id = os.urandom(8).hex()
         try:
             settings, warnings = read_settings(self._environ, self._flags, needs_backup=self._needs_backup)
         except SettingsInvalid as error:
-            return self._report_bad_settings(error, run_id)
-        return self._perform(command, settings, warnings, run_id)
+            return self._report_bad_settings(error)
+        return self._perform(load, settings, warnings)
 
-    def _perform(self, command: Any, settings: Settings, warnings: Sequence[str], run_id: str) -> int:
+    def _perform(self, load: "Callable[[], Command]", settings: Settings, warnings: Sequence[str]) -> int:
         from migrator.account import Account  # noqa: PLC0415 - settings decide whether there is a run at all
         from migrator.report import report  # noqa: PLC0415
-        from migrator.steps.desk import Desk  # noqa: PLC0415
 
         if settings.deadline is not None:
             self._stop.set_deadline(settings.deadline)
         redactor = Redactor(_secrets(settings, self._environ))
-        always = {"run_id": run_id, "app": settings.app, "release": settings.release}
+        always = {"run_id": self._run_id, "app": settings.app, "release": settings.release}
         events = EventStream(
             _handler(settings.log_format), always=always, redactor=redactor, level=settings.log_level
         )
         account = Account(settings.dsn.database or settings.dsn.user or "postgres")
-        desk = Desk(
-            settings=settings,
-            events=events,
-            clock=SystemClock(self._stop),
-            stop=self._stop,
-            environ=self._environ,
-            cwd=Path.cwd(),
-            run_id=run_id,
-            dsn=settings.dsn,
-            redact=redactor.text,
-        )
         events.record("run.started", f"migrator {__version__} starts", level="debug", version=__version__)
         for warning in warnings:
             events.record("hazard.found", warning, level="warning")
         try:
-            outcome = command(desk, account)
+            outcome = load()(self._desk(settings, events, redactor), account)
         except Exception as error:  # noqa: BLE001 - the one place where a bug becomes exit 1
             outcome = account.failed(_bug(error))
         if self._stop.received is not None:
@@ -128,7 +129,22 @@ class _Stage:
         report(outcome, settings, events, redactor.value, always)
         return int(outcome.exit_code)
 
-    def _report_bad_settings(self, error: SettingsInvalid, run_id: str) -> int:
+    def _desk(self, settings: Settings, events: EventStream, redactor: Redactor) -> "Desk":
+        from migrator.steps.desk import Desk  # noqa: PLC0415 - imports the driver, which may be damaged
+
+        return Desk(
+            settings=settings,
+            events=events,
+            clock=SystemClock(self._stop),
+            stop=self._stop,
+            environ=self._environ,
+            cwd=Path.cwd(),
+            run_id=self._run_id,
+            dsn=settings.dsn,
+            redact=redactor.text,
+        )
+
+    def _report_bad_settings(self, error: SettingsInvalid) -> int:
         """Bad settings have no settings to be reported by: what can be read of them is."""
         from migrator.account import Account  # noqa: PLC0415
         from migrator.report import report  # noqa: PLC0415
@@ -136,7 +152,7 @@ class _Stage:
         environ = self._environ
         app = environ.get("MIGRATOR_APP", "").strip() or "app"
         release = environ.get("MIGRATOR_RELEASE", "").strip() or "unknown"
-        always = {"run_id": run_id, "app": app, "release": release}
+        always = {"run_id": self._run_id, "app": app, "release": release}
         redactor = Redactor(_plain_secrets(environ))
         wanted = self._flags.get("log_format") or environ.get("MIGRATOR_LOG_FORMAT", "")
         form: Any = wanted.strip().lower() if wanted.strip().lower() in {"json", "text"} else "auto"
@@ -196,6 +212,7 @@ def _parser() -> "argparse.ArgumentParser":
 
     top = Parser(
         prog="migrator",
+        allow_abbrev=False,
         description="Migrate a Postgres database with the project's own Alembic revisions, once per deploy. "
         "Its exit code opens or holds the rollout: see `migrator exit-codes`.",
         epilog="Settings come from the environment; see `migrator settings`. A flag wins over a variable.",
@@ -205,7 +222,9 @@ def _parser() -> "argparse.ArgumentParser":
     deploy = commands.add_parser(
         "run", help="the deploy: wait, look, lock, back up, migrate, verify (default)"
     )
-    wait = commands.add_parser("wait", help="wait until Postgres answers as a writable primary")
+    wait = commands.add_parser(
+        "wait", allow_abbrev=False, help="wait until Postgres answers as a writable primary"
+    )
     _add_flags(deploy)
     _add_flags(wait)
     commands.add_parser("demo", help="the whole deploy on an embedded Postgres with the bundled example")

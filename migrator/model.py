@@ -39,6 +39,19 @@ class VersionTable:
         return f"{self.schema}.{self.name}" if self.schema else self.name
 
 
+@dataclass(frozen=True, slots=True)
+class VersionRows:
+    """What one version table holds; its schema is the real one, if it exists.
+
+    An absent table has no rows; one without a column `version_num` is misshapen.
+    """
+
+    table: VersionTable
+    exists: bool
+    rows: frozenset[RevisionId] = frozenset()
+    is_misshapen: bool = False
+
+
 class Ending(StrEnum):
     """How a run ended, in one word."""
 

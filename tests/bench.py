@@ -12,11 +12,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
+
+import alembic
+import sqlalchemy
 
 from migrator.demo.cluster import Cluster, embedded_binaries
 
@@ -117,7 +120,7 @@ class Line:
 
     @property
     def verdict(self) -> str:
-        """Whether the targets were met: time, and memory where nothing is to do (else both import Alembic)."""
+        """Whether the targets were met: time, and memory where nothing is to do (else both load Alembic)."""
         missed = [] if self.ratio <= self.target else [f"time above {self.target:g}×"]
         if self.is_idle and self.ours.peak_bytes >= self.plain.peak_bytes:
             missed.append("memory above plain Alembic's")
@@ -128,7 +131,11 @@ def main() -> int:
     """Measure everything, print the table and write the page."""
     with tempfile.TemporaryDirectory() as folder, Cluster.start(embedded_binaries(18)) as cluster:
         bench = _Bench(Path(folder), cluster)
-        lines = [bench.nothing_pending(20, 0.6), bench.nothing_pending(1000, 0.5), bench.all_pending(200, 1.6)]
+        lines = [
+            bench.nothing_pending(20, 0.6),
+            bench.nothing_pending(1000, 0.5),
+            bench.all_pending(200, 1.6),
+        ]
     table = _table(lines)
     print(table)
     _PAGE.write_text(_page(table), encoding="utf-8")
@@ -216,13 +223,16 @@ def _measured(command: list[str], folder: Path, environ: dict[str, str]) -> Cost
 
 def _line(what: str, pairs: list[tuple[Cost, Cost]], target: float, *, is_idle: bool) -> Line:
     ratio = statistics.median(ours.seconds / plain.seconds for plain, ours in pairs)
-    return Line(what, _median(plain for plain, _ in pairs), _median(ours for _, ours in pairs), ratio, target, is_idle)
+    return Line(
+        what, _median(plain for plain, _ in pairs), _median(ours for _, ours in pairs), ratio, target, is_idle
+    )
 
 
 def _median(costs: Iterator[Cost]) -> Cost:
     listed = list(costs)
     return Cost(
-        statistics.median(one.seconds for one in listed), round(statistics.median(one.peak_bytes for one in listed))
+        statistics.median(one.seconds for one in listed),
+        round(statistics.median(one.peak_bytes for one in listed)),
     )
 
 
@@ -231,30 +241,36 @@ def _table(lines: list[Line]) -> str:
         "| deploy | plain Alembic | migrator | ratio | at most | memory, plain | memory, ours | target |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    return "\n".join(
-        head
-        + [
-            f"| {one.what} | {one.plain.seconds:.2f} s | {one.ours.seconds:.2f} s | {one.ratio:.2f}× | {one.target:g}× "
-            f"| {one.plain.peak_bytes / 1e6:.0f} MB | {one.ours.peak_bytes / 1e6:.0f} MB | {one.verdict} |"
-            for one in lines
-        ]
+    return "\n".join([*head, *map(_cells, lines)])
+
+
+def _cells(one: Line) -> str:
+    cells = (
+        one.what,
+        f"{one.plain.seconds:.2f} s",
+        f"{one.ours.seconds:.2f} s",
+        f"{one.ratio:.2f}×",
+        f"{one.target:g}×",
+        f"{one.plain.peak_bytes / 1e6:.0f} MB",
+        f"{one.ours.peak_bytes / 1e6:.0f} MB",
+        one.verdict,
     )
+    return f"| {' | '.join(cells)} |"
 
 
 def _page(table: str) -> str:
-    import alembic
-    import sqlalchemy
-
-    measured: Callable[[], str] = lambda: time.strftime("%Y-%m-%d", time.gmtime())
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, embedded PostgreSQL 18 on the same machine"
+    tools = f"Alembic {alembic.__version__}, SQLAlchemy {sqlalchemy.__version__}"
     return f"""# Benchmarks
 
-Written by `make bench` on {measured()}: {os.cpu_count()} cores, {platform.machine()}, Python \
-{platform.python_version()}, Alembic {alembic.__version__}, SQLAlchemy {sqlalchemy.__version__}, embedded PostgreSQL \
-18 on the same machine.
+Written by `make bench` on {today}: {machine},
+Python {platform.python_version()}, {tools}.
 
-Times are from start to exit of the whole process. Plain Alembic (`alembic upgrade head`) and migrator (`migrator run`)
-take turns, {_ROUNDS} rounds with nothing to do and {_FULL_ROUNDS} with everything to do; the ratio is the median of the
-ratios of neighbouring runs, seconds and memory are medians. Memory is the peak resident set of the largest process.
+Times are from start to exit of the whole process. Plain Alembic (`alembic upgrade head`) and migrator
+(`migrator run`) take turns, {_ROUNDS} rounds with nothing to do and {_FULL_ROUNDS} with everything to do. The
+ratio is the median of the ratios of neighbouring runs; seconds and memory are medians. Memory is the peak
+resident set of the largest process.
 
 {table}
 """

@@ -1,6 +1,5 @@
 """`make docs`: the generated tables of the README, written from the code they describe."""
 
-import re
 from pathlib import Path
 
 from migrator.commands import exit_codes, settings
@@ -12,8 +11,9 @@ _TABLES = {"exit-codes": exit_codes.markdown, "settings": settings.markdown}
 def rendered(text: str) -> str:
     """The text with every generated block as the code has it now."""
     for name, table in _TABLES.items():
-        block = re.compile(rf"(<!-- generated: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        text = block.sub(lambda found, table=table: f"{found[1]}{table()}\n{found[2]}", text)
+        start, end = f"<!-- generated: {name} -->\n", "<!-- end -->"
+        before, _, rest = text.partition(start)
+        text = f"{before}{start}{table()}\n{end}{rest.partition(end)[2]}"
     return text
 
 

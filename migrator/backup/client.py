@@ -1,5 +1,6 @@
 """Which `pg_dump` and `pg_restore`: the oldest that is not older than the server."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -61,11 +62,19 @@ def find_client(folder: Path | None, server_version: int) -> Client:
 
 
 def _clients(folder: Path | None) -> Iterator[Client]:
-    for place in [folder] if folder else _folders():
-        if (place / "pg_dump").is_file() and (place / "pg_restore").is_file():
-            said = _run([str(place / "pg_dump"), "--version"]).stdout
-            if version := re.search(r"(\d+)(?:\.\d+)*", said):
-                yield Client(place, int(version[1]), version[0])
+    if folder is not None:
+        yield from _clients_in(folder)
+        return
+    for place in _folders():
+        with contextlib.suppress(PolicyRefused):  # another place may have one that runs
+            yield from _clients_in(place)
+
+
+def _clients_in(place: Path) -> Iterator[Client]:
+    if (place / "pg_dump").is_file() and (place / "pg_restore").is_file():
+        said = _run([str(place / "pg_dump"), "--version"]).stdout
+        if version := re.search(r"(\d+)(?:\.\d+)*", said):
+            yield Client(place, int(version[1]), version[0])
 
 
 def _folders() -> list[Path]:

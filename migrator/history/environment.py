@@ -27,7 +27,7 @@ _MOVES_TABLES = re.compile(
 _UNREADABLE = frozenset({"exec", "globals", "locals", "vars", "setattr", "runpy", "__import__"})
 
 
-class _Uncertain(Exception):  # noqa: N818 - not an error: it never leaves this module
+class _Uncertain(Exception):
     """The text may configure something other than what can be read."""
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from migrator.errors import RevisionsInvalid
 from migrator.history.failure import Failure, judged
 from migrator.history.graph import Graph
-from migrator.history.process import Report, WorkerProcess
+from migrator.history.process import Report, WorkerProcess, unfit_interpreter
 from migrator.history.project import Project
 from migrator.history.reader import read_revisions
 from migrator.history.release import Release, static_version_table
@@ -26,7 +26,7 @@ def load_release(
     """The release with its graph and targets. Raises `RevisionsInvalid` when they cannot be trusted."""
     revisions = read_revisions(project)
     if revisions is None:
-        revisions = _asked(ask_alembic())
+        revisions = _asked(ask_alembic(), python)
     graph = Graph.build(revisions)
     return Release(
         project,
@@ -38,17 +38,21 @@ def load_release(
     )
 
 
-def _asked(worker: WorkerProcess) -> tuple[Revision, ...]:
+def _asked(worker: WorkerProcess, python: Path) -> tuple[Revision, ...]:
     """What Alembic itself says, at the price of importing it and every revision."""
     found: tuple[Revision, ...] | None = None
+    is_ready = False
     try:
         for report in worker.reports(_TICK_SECONDS):
             if report["is"] == "failed":
                 raise judged(Failure.reported(report))
+            is_ready |= report["is"] == "ready"
             if report["is"] == "history":
                 found = tuple(_revision(one) for one in report["revisions"])
     finally:
         worker.kill()
+    if found is None and not is_ready:
+        raise unfit_interpreter(python)
     if found is None:
         raise RevisionsInvalid("the worker ended without telling the revisions")
     return found

@@ -16,11 +16,11 @@ from migrator.clock import Stop
 from migrator.errors import PolicyRefused
 
 _WORKER = Path(__file__).parent.parent / "worker" / "main.py"
-_LONGEST_LINE = 2000
 _CHUNK_BYTES = 1 << 16
 # Terminal escapes: CSI sequences, OSC strings, and other two-byte ones.
 _ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_REMEDY = "point MIGRATOR_PYTHON at the interpreter of the project's environment"
 
 Report = dict[str, Any]
 
@@ -50,7 +50,7 @@ class WorkerProcess:
             os.close(self._reports)
             raise PolicyRefused(
                 f"the worker's interpreter {python} cannot be started: {error.strerror}",
-                remedy="point MIGRATOR_PYTHON at the interpreter of the project's environment",
+                remedy=_REMEDY,
             ) from error
         finally:
             os.close(orders_reader)
@@ -58,6 +58,7 @@ class WorkerProcess:
         self._write(json.dumps(orders).encode() + b"\n")
         self._lines = {self._reports: b""}
         self._names: dict[int, str] = {}
+        self._left_out: dict[int, int] = {}  # bytes of a line that is still coming
 
     def reports(self, tick_seconds: float) -> Iterator[Report]:
         """Everything the worker reports, until it has ended; `{"is": "tick"}` at least so often in between.
@@ -110,14 +111,21 @@ class WorkerProcess:
             return
         *lines, rest = (self._lines[descriptor] + chunk).split(b"\n")
         is_output = self._names[descriptor] != "reports"
-        if chunk == b"" or (is_output and len(rest) > _CHUNK_BYTES):
+        if chunk == b"":
             lines, rest = ([*lines, rest] if rest else lines), b""
+        left_out = self._left_out.pop(descriptor, 0)
+        if is_output and len(rest) > _CHUNK_BYTES:  # a line may never end: keep what will be shown of it
+            self._left_out[descriptor] = len(rest) - _CHUNK_BYTES + (0 if lines else left_out)
+            rest = rest[:_CHUNK_BYTES]
+        elif not lines and left_out:
+            self._left_out[descriptor] = left_out
         self._lines[descriptor] = rest
-        for line in lines:
+        for number, line in enumerate(lines):
             if not is_output:
                 yield json.loads(line)
             elif shown := printable(line):
-                yield {"is": "output", "stream": self._names[descriptor], "line": shown}
+                size = len(line) + (0 if number else left_out)
+                yield {"is": "output", "stream": self._names[descriptor], "line": shown, "size_bytes": size}
 
     def wait(self) -> int:
         """Its exit status, negative for a signal."""
@@ -156,10 +164,18 @@ class WorkerProcess:
         self._control = self._reports = -1
 
 
+def unfit_interpreter(python: Path) -> PolicyRefused:
+    """Make the error for an interpreter that ended before the worker could say that it is there."""
+    return PolicyRefused(
+        f"the worker's interpreter {python} ended before it did anything: no Python 3.9 or newer?",
+        remedy=_REMEDY,
+    )
+
+
 def printable(line: bytes) -> str:
-    """A line of user code's output: no escapes, at most 2,000 characters; empty if nothing is left."""
-    text = _CONTROL.sub("", _ESCAPES.sub(b"", line).decode(errors="replace").replace("\t", "    ")).rstrip()
-    return text if len(text) <= _LONGEST_LINE else f"{text[:_LONGEST_LINE]}… ({len(text)} characters)"
+    """A line of user code's output without escapes; empty if nothing is left."""
+    text = _ESCAPES.sub(b"", line).decode(errors="replace").replace("\t", "    ")
+    return _CONTROL.sub("", text).rstrip()
 
 
 def _read(descriptor: int) -> bytes | None:

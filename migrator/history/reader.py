@@ -25,7 +25,7 @@ _STAR_IMPORT = re.compile(rb"import[\s\\]*\*")
 _ENDS_HEADER = (b"\ndef ", b"\nasync def ", b"\nclass ", b"\n@")
 
 
-class _Uncertain(Exception):  # noqa: N818 - not an error: it never leaves this module
+class _Uncertain(Exception):
     """The file may declare something other than what can be read."""
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from migrator.history.release import Release
 from migrator.history.state import Parents, State, tell_state
 from migrator.ledger import read_ledger
-from migrator.model import VersionTable
-from migrator.postgres.catalog import VersionRows, object_names, read_version_rows
+from migrator.model import VersionRows, VersionTable
+from migrator.postgres.catalog import object_names, read_version_rows
 from migrator.postgres.session import Session
 from migrator.telemetry.events import Events
 

@@ -6,8 +6,7 @@ from enum import StrEnum
 
 from migrator.errors import StateRefused
 from migrator.history.graph import Graph
-from migrator.model import Revision, RevisionId
-from migrator.postgres.catalog import VersionRows
+from migrator.model import Revision, RevisionId, VersionRows
 
 # So many objects are named; more would hide the sentence.
 _NAMED = 5

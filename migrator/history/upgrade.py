@@ -9,7 +9,7 @@ from migrator.clock import Clock, utc_now
 from migrator.errors import InterruptedMidway, RevisionsInvalid
 from migrator.history.failure import Failure, judged
 from migrator.history.launch import Launch
-from migrator.history.process import Report, WorkerProcess
+from migrator.history.process import Report, WorkerProcess, unfit_interpreter
 from migrator.model import RevisionId, VersionTable
 from migrator.postgres.activity import Blocker, Observer, cancel_statements, end_sessions
 from migrator.postgres.leader import LeaderLock
@@ -34,6 +34,7 @@ class Attempt:
     committed: dict[RevisionId, datetime] = field(default_factory=dict)
     partial: set[str] = field(default_factory=set)
     tables: tuple[VersionTable, ...] = ()
+    ready: bool = False
     configured: bool = False
     finished: bool = False
     failure: Failure | None = None
@@ -149,6 +150,8 @@ class Upgrader:
         finally:
             watch.close()
         if attempt.failure is None and not attempt.finished:
+            if status > 0 and not attempt.ready:
+                raise unfit_interpreter(self.launch.python)
             how = f"killed by signal {-status}" if status < 0 else f"exited with status {status}"
             raise InterruptedMidway(
                 f"the worker was lost: it was {how}", half_applied=list(attempt.half_applied)
@@ -158,7 +161,12 @@ class Upgrader:
     def _hear(self, report: Report, attempt: Attempt, watch: "_Watch") -> None:
         match report["is"]:
             case "output":
-                self.events.record("output.captured", report["line"], stream=report["stream"])
+                self.events.record(
+                    "output.captured",
+                    report["line"],
+                    stream=report["stream"],
+                    size_bytes=report["size_bytes"],
+                )
             case "session":
                 watch.note(report)
                 if not report["ours"]:

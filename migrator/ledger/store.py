@@ -89,9 +89,9 @@ def read_ledger(session: Session, history: str, *, with_parents: bool = False) -
 
     One database can hold several histories; what tells them apart are the revisions they begin with.
     """
-    if session.value("SELECT to_regclass('migrator.version_table')") is None:
-        return LedgerView()
     try:
+        if session.value("SELECT to_regclass('migrator.version_table')") is None:
+            return LedgerView()
         tables = session.rows(
             "SELECT table_name, schema_name FROM migrator.version_table WHERE history = %s ORDER BY 2, 1",
             [history],

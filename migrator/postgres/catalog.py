@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from migrator.errors import AccessDenied
-from migrator.model import RevisionId, VersionTable
+from migrator.model import RevisionId, VersionRows, VersionTable
 from migrator.postgres.session import Session
 
 # A relation counts unless it is the server's, an extension's or temporary.
@@ -17,19 +17,6 @@ AND NOT EXISTS (
     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
 )
 """
-
-
-@dataclass(frozen=True, slots=True)
-class VersionRows:
-    """What one version table holds; its schema is the real one, if it exists.
-
-    An absent table has no rows; one without a column `version_num` is misshapen.
-    """
-
-    table: VersionTable
-    exists: bool
-    rows: frozenset[RevisionId] = frozenset()
-    is_misshapen: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -32,6 +32,8 @@ _CLASS = 0x4D475254
 _LEADER, _FENCE = 1, 2
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 2.0
 _FENCE_PAUSE_SECONDS = 0.2
+_TOLD_EVERY_SECONDS = 10.0
+_CROWDED_PAUSE_SECONDS, _SHARE_OF_TIME = 5.0, 20
 
 FENCE_SQL = f"SELECT pg_try_advisory_lock_shared({_CLASS}, {_FENCE})"
 
@@ -114,30 +116,39 @@ def take_leadership(
 ) -> LeaderLock | None:
     """Lead, or return None as soon as `is_needless` says that another leader did all there is to do.
 
-    Each try has a session of its own. `told` hears who leads and how many seconds we waited.
+    Each try has a session of its own. `told` hears who leads and how many seconds we waited, every 10 s.
     Raises `LeaderBusy` when patience ends, `PolicyRefused` behind a pooler.
     """
     started = clock.monotonic()
     limit = patience.total_seconds()
     number = 0
+    told_at = float("-inf")
     while True:
-        number += 1
-        found = _try_to_lead(connector, is_needless)
+        tried_at = clock.monotonic()
+        waited = tried_at - started
+        is_loud = waited - told_at >= _TOLD_EVERY_SECONDS or waited >= limit
+        found = _try_to_lead(connector, None if number == 0 else is_needless, names_holders=is_loud)
         if found is None:
             return None
         if isinstance(found, Session):
             return _lead(found, clock, limit - (clock.monotonic() - started))
-        waited = clock.monotonic() - started
-        told(found, waited)
+        if is_loud:
+            told_at = waited
+            told(found, clock.monotonic() - started)
         if waited >= limit:
             raise LeaderBusy(f"another runner still leads after {waited:.0f} s: {_named(found)}")
-        clock.sleep(min(_pause(number), max(limit - waited, 0.01)))
+        number += 1
+        pause = _pause(number, tried_seconds=clock.monotonic() - tried_at)
+        clock.sleep(min(pause, max(limit - waited, 0.01)))
 
 
 def _try_to_lead(
-    connector: Connector, is_needless: Callable[[Session], bool]
+    connector: Connector, is_needless: Callable[[Session], bool] | None, *, names_holders: bool
 ) -> Session | tuple[Holder, ...] | None:
-    """The session that now holds the leader key, or who holds it; None when nothing is left to do."""
+    """The session that now holds the leader key, or who holds it; None when nothing is left to do.
+
+    A hundred runners may be trying: the session asks for no more than is needed, and is closed at once.
+    """
     try:
         session = connector.open()
     except psycopg.OperationalError as error:
@@ -147,11 +158,14 @@ def _try_to_lead(
         raise AccessDenied(f"Postgres refused the connection: {first_line(error)}") from error
     leads = False
     try:
-        refuse_pooler(session)
-        if is_needless(session):
+        if is_needless is None:  # the first try: the state was read a moment ago
+            refuse_pooler(session)
+        elif is_needless(session):
             return None
         leads = _try(session, "pg_try_advisory_lock", _LEADER)
-        return session if leads else _holders(session, _LEADER)
+        if leads:
+            return session
+        return _holders(session, _LEADER) if names_holders else ()
     finally:
         if not leads:
             session.close()
@@ -195,6 +209,11 @@ def _named(holders: tuple[Holder, ...]) -> str:
     return ", ".join(map(str, holders)) or "it just ended"
 
 
-def _pause(number: int) -> float:
-    longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 1.5 ** min(number - 1, 12))
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads runners, hides nothing
+def _pause(number: int, *, tried_seconds: float) -> float:
+    """Longer with every try, and where tries are slow: a crowd of waiting runners must not starve the leader.
+
+    A runner is connected for about a twentieth of the time it waits: a hundred hold some five connections.
+    """
+    usual = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 1.5 ** min(number - 1, 12))
+    crowded = min(_CROWDED_PAUSE_SECONDS, 2 * _SHARE_OF_TIME * tried_seconds)
+    return max(usual, crowded) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads runners, hides nothing

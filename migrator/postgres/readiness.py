@@ -17,6 +17,7 @@ _LONGEST_PAUSE_SECONDS = 3.0
 # Operators create roles and databases moments after the server is up.
 _LATE_ROLE_SECONDS = 15.0
 
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One failed attempt, for whoever reports it."""

@@ -41,6 +41,7 @@ EventName = Literal[
 EVENT_NAMES: tuple[str, ...] = get_args(EventName)
 Level = Literal["debug", "info", "warning", "error"]
 _NUMBERS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_LONGEST_MESSAGE = 2000
 _LAST: EventName = "run.finished"
 
 
@@ -77,9 +78,16 @@ class EventStream:
             return
         fields = {"event": event} | self._always | self._redactor.value(facts)
         record = self._logger.makeRecord(
-            "migrator", number, "", 0, self._redactor.text(message), (), None, extra={"facts": fields}
+            "migrator", number, "", 0, _cut(self._redactor.text(message)), (), None, extra={"facts": fields}
         )
         self._handler.handle(record)
+
+
+def _cut(message: str) -> str:
+    """A message of bearable length; cut after redaction, so that no half of a secret stays."""
+    if len(message) <= _LONGEST_MESSAGE:
+        return message
+    return f"{message[:_LONGEST_MESSAGE]}… ({len(message)} characters)"
 
 
 class _Formatter(JsonFormatter):

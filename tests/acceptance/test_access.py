@@ -34,9 +34,7 @@ def test_an_unknown_database_is_refused(migrator: Migrator, project: Project, ta
     assert_denied(migrator(DATABASE_URL=nowhere, MIGRATOR_WAIT_TIMEOUT="1s"), "nowhere", "does not exist")
 
 
-def test_a_database_created_late_is_waited_for(
-    migrator: Migrator, project: Project, target: Target
-) -> None:
+def test_a_database_created_late_is_waited_for(migrator: Migrator, project: Project, target: Target) -> None:
     write_journal(project, "a1")
     late = dataclasses.replace(target, database=f"{target.database}_late")
     running = migrator.start(DATABASE_URL=late.url)

@@ -8,6 +8,7 @@ import pytest
 from migrator.demo.cluster import Cluster, embedded_binaries, free_port
 from tests.support.journal import journal, version, write_journal
 from tests.support.project import Project
+from tests.support.proxy import TcpProxy
 from tests.support.runner import Migrator, Result
 from tests.support.target import Target, target_on
 
@@ -67,11 +68,11 @@ def test_a_name_that_does_not_resolve(migrator: Migrator, project: Project, targ
 
 
 def test_a_server_that_accepts_and_never_answers(
-    migrator: Migrator, project: Project, target: Target, tcp_proxy: object
+    migrator: Migrator, project: Project, target: Target, tcp_proxy: TcpProxy
 ) -> None:
     write_journal(project, "a1")
-    tcp_proxy.stall()  # type: ignore[attr-defined]
-    url = target.at(tcp_proxy.host, tcp_proxy.port).url  # type: ignore[attr-defined]
+    tcp_proxy.stall()
+    url = target.at(tcp_proxy.host, tcp_proxy.port).url
     result = migrator(DATABASE_URL=url, MIGRATOR_WAIT_TIMEOUT="3s")
     assert_unavailable(result)
     assert result.seconds < 10
@@ -114,7 +115,9 @@ def test_of_several_hosts_the_primary_is_found(
     migrator: Migrator, project: Project, target: Target, own_cluster: Cluster
 ) -> None:
     write_journal(project, "a1")
-    url = target.url.replace(f"@{target.host}:{target.port}", f"@{own_cluster.host}:{free_port()},{target.host}:{target.port}")
+    url = target.url.replace(
+        f"@{target.host}:{target.port}", f"@{own_cluster.host}:{free_port()},{target.host}:{target.port}"
+    )
     assert migrator(DATABASE_URL=url).exit_code == 0
     assert journal(target) == ["a1"]
 

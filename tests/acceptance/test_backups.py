@@ -1,5 +1,6 @@
 """Exit 33: the backup broke, and the schema was not touched."""
 
+import dataclasses
 import os
 import subprocess
 from collections.abc import Iterator
@@ -65,7 +66,10 @@ def assert_no_backup(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "word"),
     [
-        ("head -c 30000000 /dev/urandom; echo 'pg_dump: error: server closed the connection' >&2; exit 1", "server closed the connection"),
+        (
+            "head -c 30000000 /dev/urandom; echo 'pg_dump: error: server closed the connection' >&2; exit 1",
+            "server closed the connection",
+        ),
         ("exit 0", "without a single byte"),
         ("exit 1", "status 1"),
         ("head -c 100000 /dev/urandom", "pg_restore"),
@@ -83,10 +87,10 @@ def test_a_dump_that_breaks_is_never_a_backup(
     assert_no_backup(migrator.backups)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk; the quota below is for everybody")
-def test_a_disk_that_is_full_is_never_a_backup(
-    migrator: Migrator, target: Target, small_disk: Path
-) -> None:
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root may mount a small disk; the quota below is for everybody"
+)
+def test_a_disk_that_is_full_is_never_a_backup(migrator: Migrator, target: Target, small_disk: Path) -> None:
     assert_broken(migrator(MIGRATOR_BACKUP_URL=small_disk.as_uri()), target, "No space left")
     assert_no_backup(small_disk)
 
@@ -96,15 +100,13 @@ def test_a_quota_that_is_reached_is_never_a_backup(
 ) -> None:
     script = tmp_path / "quota.py"
     script.write_text(QUOTA.format(entrypoint=str(REPOSITORY / "entrypoint.py")))
-    limited = Migrator(migrator.folder, migrator.environ, migrator.backups, script)
+    limited = dataclasses.replace(migrator, script=script)
     assert_broken(limited(), target, "too large")
     assert_no_backup(migrator.backups)
 
 
 @pytest.mark.usefixtures("any_cluster")
-def test_a_dump_whose_session_is_terminated_is_never_a_backup(
-    migrator: Migrator, target: Target
-) -> None:
+def test_a_dump_whose_session_is_terminated_is_never_a_backup(migrator: Migrator, target: Target) -> None:
     with target.connect() as holder, holder.transaction(), target.admin() as session:
         holder.execute("LOCK TABLE journal IN ACCESS EXCLUSIVE MODE")
         running = migrator.start()
@@ -115,9 +117,7 @@ def test_a_dump_whose_session_is_terminated_is_never_a_backup(
     assert_no_backup(migrator.backups)
 
 
-def test_a_later_run_takes_its_backup_and_goes_on(
-    migrator: Migrator, target: Target, tmp_path: Path
-) -> None:
+def test_a_later_run_takes_its_backup_and_goes_on(migrator: Migrator, target: Target, tmp_path: Path) -> None:
     clients = fake_pg_dump(tmp_path / "clients", target.cluster.binaries, "exit 1")
     assert_broken(migrator(MIGRATOR_PG_BIN=clients), target)
     result = migrator()
@@ -129,7 +129,11 @@ def test_a_later_run_takes_its_backup_and_goes_on(
 def test_half_a_backup_of_a_killed_run_is_removed_by_the_next(
     migrator: Migrator, target: Target, tmp_path: Path
 ) -> None:
-    clients = fake_pg_dump(tmp_path / "clients", target.cluster.binaries, "head -c 100000 /dev/urandom; sleep 1.1; head -c 9 /dev/urandom; exec sleep 20")
+    clients = fake_pg_dump(
+        tmp_path / "clients",
+        target.cluster.binaries,
+        "head -c 100000 /dev/urandom; sleep 1.1; head -c 9 /dev/urandom; exec sleep 20",
+    )
     running = migrator.start(MIGRATOR_PG_BIN=clients)
     running.wait_for_event("backup.progressed")
     running.kill()

@@ -49,7 +49,9 @@ def test_a_second_deploy_has_nothing_to_do_and_starts_no_worker(
 
 
 def project_env_that_explodes(project: Project) -> str:
-    return (project.folder / "migrations" / "env.py").read_text() + "\nraise SystemExit('user code was run')\n"
+    return (
+        project.folder / "migrations" / "env.py"
+    ).read_text() + "\nraise SystemExit('user code was run')\n"
 
 
 def test_new_revisions_are_applied_after_a_proven_backup(
@@ -85,9 +87,10 @@ def test_the_backup_holds_what_was_there_before_the_first_change(
     assert journal(target) == []
     restored = f"{target.database}_restored"
     any_cluster.create_database(restored, target.user)
-    command = [any_cluster.binaries.folder / "pg_restore", "--exit-on-error", "--no-owner", "--dbname"]
+    program = str(any_cluster.binaries.folder / "pg_restore")
     address = target.url.rpartition("/")[0] + f"/{restored}"
-    subprocess.run([*command, address, result.last["backup"]["location"]], check=True)
+    backup = result.last["backup"]["location"]
+    subprocess.run([program, "--exit-on-error", "--no-owner", "--dbname", address, backup], check=True)
     with target.connect(dbname=restored) as session:
         assert session.execute("SELECT revision FROM journal").fetchall() == [("a1",)]
         assert session.execute("SELECT version_num FROM alembic_version").fetchall() == [("a1",)]

@@ -60,8 +60,9 @@ def test_an_sql_error_is_told_with_statement_and_sqlstate_but_without_values(
         "b2",
         upgrade="""
             op.execute("CREATE TABLE customer (email text UNIQUE)")
-            op.get_bind().execute(sa.text("INSERT INTO customer VALUES (:email)"), {"email": "jane@secret.example"})
-            op.get_bind().execute(sa.text("INSERT INTO customer VALUES (:email)"), {"email": "jane@secret.example"})
+            insert = sa.text("INSERT INTO customer VALUES (:email)")
+            op.get_bind().execute(insert, {"email": "jane@secret.example"})
+            op.get_bind().execute(insert, {"email": "jane@secret.example"})
         """,
     )
     result = migrator()
@@ -150,7 +151,9 @@ def test_sql_before_the_transaction_makes_alembic_commit_nothing_and_is_exit_15(
     migrator: Migrator, project: Project, target: Target
 ) -> None:
     write_journal(project, "a1")
-    project.write_env(env_with(header="import sqlalchemy", before="connection.execute(sqlalchemy.text('SELECT 1'))"))
+    project.write_env(
+        env_with(header="import sqlalchemy", before="connection.execute(sqlalchemy.text('SELECT 1'))")
+    )
     result = migrator()
     assert result.exit_code == 15, result.last
     assert (result.last["event"], result.last["exit_name"]) == ("run.finished", "VERIFICATION_FAILED")
@@ -162,7 +165,12 @@ def test_sql_before_the_transaction_makes_alembic_commit_nothing_and_is_exit_15(
 
 def test_an_env_py_that_rolls_back_is_exit_15(migrator: Migrator, project: Project, target: Target) -> None:
     write_journal(project, "a1")
-    project.write_env(env_with().replace("context.run_migrations()\n\n\nif", "context.run_migrations()\n            connection.rollback()\n\n\nif"))
+    project.write_env(
+        env_with().replace(
+            "context.run_migrations()\n\n\nif",
+            "context.run_migrations()\n            connection.rollback()\n\n\nif",
+        )
+    )
     result = migrator()
     assert result.exit_code == 15, result.last
     assert (journal(target), version(target)) == ([], [])

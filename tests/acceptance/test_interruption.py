@@ -1,21 +1,27 @@
-"""Exit 34 and kill -9: whatever is lost on the way, the next run finishes the job and nothing happens twice."""
+"""Exit 34 and kill -9: whatever is lost midway, the next run finishes the job and nothing happens twice."""
 
 import os
 import random
 import signal
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.support.journal import journal, version, write_journal
 from tests.support.processes import worker_of
 from tests.support.project import Project
+from tests.support.proxy import TcpProxy
 from tests.support.runner import Migrator, Running
 from tests.support.target import Target
 from tests.support.waiting import eventually
 
 KILLS = int(os.environ.get("MIGRATOR_TEST_KILLS", "6"))
-WORKERS = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'migrator%worker' AND datname = current_database()"
+WORKERS = """
+SELECT pid FROM pg_stat_activity
+WHERE application_name LIKE 'migrator%worker' AND datname = current_database()
+"""
 
 
 def worker(running: Running) -> int:
@@ -39,7 +45,11 @@ def test_a_session_that_is_terminated_is_exit_34_and_the_next_run_finishes(
     result = running.finish()
     assert result.exit_code == 34, result.last
     last = result.last
-    assert (last["event"], last["exit_name"], last["retryable"]) == ("run.finished", "INTERRUPTED_MIDWAY", True)
+    assert (last["event"], last["exit_name"], last["retryable"]) == (
+        "run.finished",
+        "INTERRUPTED_MIDWAY",
+        True,
+    )
     assert (last["committed"], last["rolled_back"]) == (["a1"], ["b2"])
     assert (journal(target), version(target)) == (["a1"], ["a1"])
     assert migrator().exit_code == 0
@@ -69,16 +79,15 @@ def test_a_killed_runner_takes_its_worker_and_its_statement_along(
     running.wait_for_event("revision.started")
     orphan = worker(running)
     os.kill(running.pid, signal.SIGKILL)
-    assert eventually(lambda: not os.path.exists(f"/proc/{orphan}") or zombie(orphan), seconds=2)
+    assert eventually(lambda: has_ended(orphan), seconds=2)
     assert eventually(lambda: not target.rows(WORKERS), seconds=5)
     assert version(target) == []
 
 
-def zombie(pid: int) -> bool:
-    """Whether a process has ended and only waits to be buried by an init that does not care."""
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone, or waits to be buried by an init that does not care."""
     try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] == "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
 
@@ -88,11 +97,13 @@ def test_killed_at_random_moments_the_next_run_finishes_and_nothing_happens_twic
 ) -> None:
     ids = [f"r{number}" for number in range(5)]
     write_journal(project, *ids, seconds=0.3)
-    inside = 0
+    inside, chance = 0, random.SystemRandom()
     for number in range(KILLS):
-        target.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public; DROP SCHEMA IF EXISTS migrator CASCADE")
-        running = migrator.start(MIGRATOR_TRANSACTION=random.choice(["project", "revision"]))
-        time.sleep(random.uniform(0.05, 2.2))  # the moment is the point
+        target.execute(
+            "DROP SCHEMA public CASCADE; CREATE SCHEMA public; DROP SCHEMA IF EXISTS migrator CASCADE"
+        )
+        running = migrator.start(MIGRATOR_TRANSACTION=chance.choice(["project", "revision"]))
+        time.sleep(chance.uniform(0.05, 2.2))  # the moment is the point
         victim = worker_of(running.pid) if number % 2 else running.pid
         inside += is_inside(running)
         if victim is not None and running.is_alive:
@@ -106,7 +117,7 @@ def test_killed_at_random_moments_the_next_run_finishes_and_nothing_happens_twic
         assert (journal(target), version(target)) == (ids, ids[-1:])
         assert result.last["revisions_applied"] == ids[len(before) :]
     with capsys.disabled():
-        print(f"\n{KILLS} kills, {inside} of them inside a revision")
+        print(f"\n{KILLS} kills, {inside} of them inside a revision")  # noqa: T201
     if KILLS >= 50:
         assert inside >= 20
 
@@ -138,27 +149,48 @@ def test_killed_inside_a_concurrent_build_the_next_run_names_the_invalid_index(
         assert eventually(lambda: target.value("SELECT to_regclass('journal_at') IS NOT NULL"))
         os.kill(running.pid, signal.SIGKILL)
         assert eventually(lambda: not target.rows(WORKERS))
-    for _ in range(2):
-        result = migrator()
-        assert result.exit_code == 14, result.last
-        assert result.last["revision"] == "b2"
-        assert "public.journal_at on journal is INVALID" in result.last["error"]
-        assert version(target) == ["a1"]
+    assert migrator().exit_code == 14
+    result = migrator()
+    assert result.exit_code == 14, result.last
+    assert result.last["revision"] == "b2"
+    assert "public.journal_at on journal is INVALID" in result.last["error"]
+    assert version(target) == ["a1"]
     target.execute(result.last["remedy"].partition(";")[0])
     assert migrator().exit_code == 0
     assert target.value("SELECT indisvalid FROM pg_index WHERE indexrelid = 'journal_at'::regclass")
     assert version(target) == ["b2"]
 
 
-def test_a_server_that_is_restarted_midway_is_exit_34(
+def test_a_run_that_loses_all_its_sessions_is_exit_34(
     migrator: Migrator, project: Project, target: Target
 ) -> None:
     write_journal(project, "a1", seconds=600)
     running = migrator.start()
     running.wait_for_event("revision.started")
     with target.admin() as session:
-        ours = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'migrator%' AND datname = current_database()"
+        ours = WORKERS.replace("%worker", "%").replace("SELECT pid", "SELECT pg_terminate_backend(pid)")
         session.execute(ours.encode())
     result = running.finish()
     assert result.exit_code == 34, result.last
     assert version(target) == []
+
+
+@pytest.mark.parametrize("break_off", [TcpProxy.cut, TcpProxy.reset])
+def test_a_network_that_breaks_midway_is_exit_34_and_the_next_run_finishes(
+    migrator: Migrator,
+    project: Project,
+    target: Target,
+    tcp_proxy: TcpProxy,
+    break_off: Callable[[TcpProxy], None],
+) -> None:
+    write_journal(project, "a1", "b2", seconds=1)
+    away = target.at(tcp_proxy.host, tcp_proxy.port).url
+    running = migrator.start(DATABASE_URL=away, MIGRATOR_TRANSACTION="revision")
+    running.wait_for_event("revision.started", revision="b2")
+    break_off(tcp_proxy)
+    result = running.finish(30)
+    assert result.exit_code == 34, result.last
+    assert result.last["revisions_applied"] == ["a1"]
+    assert eventually(lambda: not target.rows(WORKERS))
+    assert migrator().exit_code == 0
+    assert (journal(target), version(target)) == (["a1", "b2"], ["b2"])

@@ -1,5 +1,6 @@
 """One leader at a time: exit 31, many runners at once, and a leadership that is lost (34)."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from tests.support.target import Target
 from tests.support.waiting import eventually
 
 # "MGRT", 1: the leader key.
-LEADER = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = 1296519764 AND objid = 1 AND granted"
+LEADER = (
+    "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = 1296519764 AND objid = 1 AND granted"
+)
 MOST_CONNECTIONS = 30
 
 # A crowd shall not starve the other tests on this machine.
@@ -28,7 +31,7 @@ def crowd(migrator: Migrator, tmp_path: Path) -> Migrator:
     """The entrypoint, giving way to others."""
     script = tmp_path / "nice.py"
     script.write_text(NICE.format(entrypoint=str(REPOSITORY / "entrypoint.py")))
-    return Migrator(migrator.folder, migrator.environ, migrator.backups, script, migrator._runs)
+    return dataclasses.replace(migrator, script=script)
 
 
 def leader(target: Target) -> int:
@@ -143,7 +146,7 @@ def test_a_hundred_runners_at_once_all_succeed_with_few_connections(
         runs = [crowd.start() for _ in range(100)]
         results = [run.finish(240) for run in runs]
     with capsys.disabled():
-        print(f"\n100 runners: a peak of {sampler.peak} connections in {sampler.samples} samples")
+        print(f"\n100 runners: a peak of {sampler.peak} connections in {sampler.samples} samples")  # noqa: T201
     assert [result.last for result in results if result.exit_code != 0] == []
     assert journal(target) == ["a1", "b2"]
     assert sampler.samples > 100
@@ -163,7 +166,13 @@ def test_a_leader_whose_lock_session_is_terminated_stops_and_commits_nothing(
     assert "leader lock was lost" in result.last["error"]
     assert (result.last["committed"], result.last["rolled_back"]) == ([], ["a1"])
     assert (journal(target), version(target)) == ([], [])
-    assert eventually(lambda: not target.rows("SELECT FROM pg_stat_activity WHERE query ~ 'pg_sleep.600' AND pid <> pg_backend_pid()"))
+    assert eventually(
+        lambda: (
+            not target.rows(
+                "SELECT FROM pg_stat_activity WHERE query ~ 'pg_sleep.600' AND pid <> pg_backend_pid()"
+            )
+        )
+    )
 
 
 def test_a_leader_that_lost_its_lock_between_two_revisions_does_not_go_on(

@@ -14,7 +14,12 @@ from tests.support.journal import journal, version, write_journal
 from tests.support.pgbouncer import PgBouncer
 from tests.support.project import Project
 from tests.support.runner import Migrator, Result
+from tests.support.servers import Servers
 from tests.support.target import Target, target_on
+
+ELSEWHERE = env_with(
+    header="import os, sqlalchemy", connectable="sqlalchemy.create_engine(os.environ['ELSEWHERE'])"
+)
 
 
 def assert_refused(result: Result, *words: str) -> None:
@@ -112,20 +117,20 @@ def test_an_env_py_that_migrates_another_database_is_refused(
     migrator: Migrator, project: Project, target: Target, elsewhere: Target
 ) -> None:
     write_journal(project, "a1")
-    project.write_env(env_with(header="import os, sqlalchemy", connectable="sqlalchemy.create_engine(os.environ['ELSEWHERE'])"))
+    project.write_env(ELSEWHERE)
     url = elsewhere.url.replace("postgresql:", "postgresql+psycopg:")
     assert_refused(migrator(ELSEWHERE=url), elsewhere.database)
     assert (version(target), version(elsewhere)) == ([], [])
 
 
 def test_an_env_py_that_migrates_the_same_database_name_on_another_server_is_refused(
-    migrator: Migrator, project: Project, target: Target, servers: object
+    migrator: Migrator, project: Project, target: Target, servers: Servers
 ) -> None:
     write_journal(project, "a1")
-    other = servers.cluster(16)  # type: ignore[attr-defined]
+    other = servers.cluster(16)
     with target_on(other) as twin:
         other.create_database(target.database, twin.user)
-        project.write_env(env_with(header="import os, sqlalchemy", connectable="sqlalchemy.create_engine(os.environ['ELSEWHERE'])"))
+        project.write_env(ELSEWHERE)
         url = f"{twin.url.rpartition('/')[0]}/{target.database}".replace("postgresql:", "postgresql+psycopg:")
         assert_refused(migrator(ELSEWHERE=url), "not the database this run was given")
         with twin.connect(dbname=target.database) as session:
@@ -138,7 +143,8 @@ def test_an_env_py_that_migrates_a_sqlite_file_is_refused(
 ) -> None:
     write_journal(project, "a1")
     # As two real projects do when a variable is not set.
-    project.write_env(env_with(header="import os, sqlalchemy", connectable="sqlalchemy.create_engine(os.environ.get('SHOP_DB', 'sqlite:///shop.db'))"))
+    engine = "sqlalchemy.create_engine(os.environ.get('SHOP_DB', 'sqlite:///shop.db'))"
+    project.write_env(env_with(header="import os, sqlalchemy", connectable=engine))
     result = migrator()
     assert_refused(result, "cannot be watched")
     assert any("not to Postgres" in event["message"] for event in result.named("hazard.found"))

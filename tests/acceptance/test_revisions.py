@@ -93,7 +93,11 @@ def test_an_env_py_that_exits_at_its_end_is_refused_although_it_migrated_nothing
 
 
 @pytest.mark.parametrize(
-    "env", ["print('nothing to see here')\n", "from alembic import context\nif context.is_offline_mode():\n    pass\n"]
+    "env",
+    [
+        "print('nothing to see here')\n",
+        "from alembic import context\nif context.is_offline_mode():\n    pass\n",
+    ],
 )
 def test_an_env_py_that_never_configures_is_refused(
     migrator: Migrator, project: Project, target: Target, env: str

@@ -11,7 +11,9 @@ from tests.support.runner import Migrator
 from tests.support.target import Target
 
 
-@pytest.mark.parametrize("arguments", [("rnu",), ("run", "--no-such-flag"), ("run", "extra"), ("run", "--target")])
+@pytest.mark.parametrize(
+    "arguments", [("rnu",), ("run", "--no-such-flag"), ("run", "extra"), ("run", "--target")]
+)
 def test_a_wrong_command_line_is_exit_2(migrator: Migrator, arguments: tuple[str, ...]) -> None:
     result = migrator(*arguments)
     assert result.exit_code == 2
@@ -61,7 +63,9 @@ def test_a_flag_wins_over_a_variable(migrator: Migrator, project: Project, targe
     assert journal(target) == ["a1"]
 
 
-def test_an_unknown_setting_of_another_release_is_only_a_warning(migrator: Migrator, project: Project) -> None:
+def test_an_unknown_setting_of_another_release_is_only_a_warning(
+    migrator: Migrator, project: Project
+) -> None:
     write_journal(project, "a1")
     result = migrator(MIGRATOR_FLUX_CAPACITOR="on", MIGRATOR_SERVICE_HOST="10.0.0.1")
     assert result.exit_code == 0

@@ -1,5 +1,6 @@
 """Exit 130, 143 and 36: told to stop, the run stops within seconds and leaves nothing running or locked."""
 
+import dataclasses
 import os
 import signal
 import time
@@ -13,14 +14,22 @@ from tests.support.environment import ASYNC_ENV
 from tests.support.journal import journal, version, write_journal
 from tests.support.processes import children, worker_of
 from tests.support.project import Project
+from tests.support.proxy import TcpProxy
 from tests.support.runner import REPOSITORY, Migrator, Result, Running
 from tests.support.target import Target
 from tests.support.waiting import eventually
 
 PATIENCE_SECONDS = 5.0
 CODES = {signal.SIGINT: (130, "INTERRUPTED"), signal.SIGTERM: (143, "TERMINATED")}
-SLEEPING = "SELECT pid FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600%' AND state = 'active' AND pid <> pg_backend_pid()"
-OURS = "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'migrator%' AND datname = current_database()"
+SLEEPING = """
+SELECT pid FROM pg_stat_activity
+WHERE query LIKE '%pg_sleep(600%' AND state = 'active' AND pid <> pg_backend_pid()
+AND datname = current_database()
+"""
+OURS = """
+SELECT application_name FROM pg_stat_activity
+WHERE application_name LIKE 'migrator%' AND datname = current_database()
+"""
 both_signals = pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
 
 # As in a container without an init: the entrypoint is PID 1 of a namespace of its own.
@@ -73,12 +82,12 @@ def test_while_waiting_for_postgres(
 
 
 def test_while_a_server_accepts_and_never_answers(
-    migrator: Migrator, project: Project, target: Target, tcp_proxy: object
+    migrator: Migrator, project: Project, target: Target, tcp_proxy: TcpProxy
 ) -> None:
     write_journal(project, "a1")
-    tcp_proxy.stall()  # type: ignore[attr-defined]
-    running = migrator.start(DATABASE_URL=target.at(tcp_proxy.host, tcp_proxy.port).url)  # type: ignore[attr-defined]
-    assert eventually(lambda: tcp_proxy.connections)  # type: ignore[attr-defined]
+    tcp_proxy.stall()
+    running = migrator.start(DATABASE_URL=target.at(tcp_proxy.host, tcp_proxy.port).url)
+    assert eventually(lambda: tcp_proxy.connections)
     told_to_stop(running, signal.SIGTERM)
 
 
@@ -180,7 +189,9 @@ def test_during_a_backup_whose_program_hangs(
     write_journal(project, "a1")
     assert migrator().exit_code == 0
     write_journal(project, "b2", begins=False)
-    clients = fake_pg_dump(tmp_path / "clients", target.cluster.binaries, "trap '' TERM; while :; do sleep 1; done")
+    clients = fake_pg_dump(
+        tmp_path / "clients", target.cluster.binaries, "trap '' TERM; while :; do sleep 1; done"
+    )
     running = migrator.start(MIGRATOR_PG_BIN=clients)
     running.wait_for_event("backup.started")
     told_to_stop(running, signal.SIGTERM)
@@ -204,7 +215,7 @@ def test_as_pid_1(migrator: Migrator, project: Project, target: Target, tmp_path
     write_journal(project, "a1", seconds=600)
     script = tmp_path / "pid_1.py"
     script.write_text(PID_1.format(entrypoint=str(REPOSITORY / "entrypoint.py")))
-    contained = Migrator(migrator.folder, migrator.environ, migrator.backups, script, migrator._runs)
+    contained = dataclasses.replace(migrator, script=script)
     running = contained.start()
     in_a_long_statement(target, running)
     (runner,) = children(running.pid)
@@ -251,3 +262,16 @@ def test_the_deadline_also_ends_waiting_for_postgres(
     result = migrator(DATABASE_URL=target.at(target.host, free_port()).url, MIGRATOR_DEADLINE="1s")
     assert result.exit_code == 36
     assert result.seconds < PATIENCE_SECONDS
+
+
+def test_while_the_network_swallows_everything_midway(
+    migrator: Migrator, project: Project, target: Target, tcp_proxy: TcpProxy
+) -> None:
+    write_journal(project, "a1", seconds=600)
+    running = migrator.start(DATABASE_URL=target.at(tcp_proxy.host, tcp_proxy.port).url)
+    in_a_long_statement(target, running)
+    tcp_proxy.stall()
+    told_to_stop(running, signal.SIGTERM)
+    tcp_proxy.close()
+    assert eventually(lambda: not target.rows(OURS))
+    assert version(target) == []

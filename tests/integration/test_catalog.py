@@ -7,10 +7,9 @@ import psycopg
 import pytest
 
 from migrator.errors import AccessDenied
-from migrator.model import VersionTable
+from migrator.model import VersionRows, VersionTable
 from migrator.postgres.catalog import (
     InvalidIndex,
-    VersionRows,
     database_size_bytes,
     invalid_indexes,
     object_names,
@@ -112,7 +111,8 @@ def test_a_version_table_that_may_not_be_read_says_what_to_grant(target: Target,
 def test_what_somebody_made_is_named_tables_first(target: Target, session: Session) -> None:
     target.execute(
         "CREATE SCHEMA shop; CREATE VIEW shop.a AS SELECT 1; CREATE SEQUENCE s; CREATE TABLE shop.z ();"
-        "CREATE TABLE b () ; CREATE MATERIALIZED VIEW m AS SELECT 1; CREATE TABLE p (a int) PARTITION BY LIST (a)"
+        "CREATE TABLE b (); CREATE MATERIALIZED VIEW m AS SELECT 1;"
+        "CREATE TABLE p (a int) PARTITION BY LIST (a)"
     )
     assert object_names(session, ()) == ("public.b", "shop.z", "public.m", "public.p", "public.s", "shop.a")
 

@@ -37,7 +37,8 @@ def test_an_ordinary_owner_makes_its_ledger(target: Target, ledger: Ledger, sess
     assert isinstance(ledger, Ledger)
     assert read_ledger(session, "a1") == LedgerView(exists=True)
     owners = target.rows(
-        "SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class WHERE relnamespace = 'migrator'::regnamespace"
+        "SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class"
+        " WHERE relnamespace = 'migrator'::regnamespace"
     )
     assert owners == [(target.user,)]
 

@@ -1,0 +1,1 @@
+"""Public projects, migrated and compared: `make real-projects`."""

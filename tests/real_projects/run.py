@@ -1,7 +1,7 @@
 """`make real-projects`: histories nobody here wrote, migrated by us and by the plain tool, and compared.
 
-Each project is installed by name, in exact versions, into an environment of its own that has nothing of ours; the
-worker runs there. Not part of `make test`: installing them takes minutes.
+Each project is installed by name, in exact versions, into an environment of its own that has nothing of ours;
+the worker runs there. Not part of `make test`: installing them takes minutes.
 """
 
 import json
@@ -14,6 +14,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from migrator.demo.cluster import Cluster, embedded_binaries
@@ -26,7 +27,7 @@ _IDLE_ROUNDS = 7
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A public project: its name (also of its list of packages), its `alembic.ini`, and how many revisions it has."""
+    """A public project: its name (also its list of packages'), its `alembic.ini`, its number of revisions."""
 
     name: str
     ini: str
@@ -88,7 +89,8 @@ class _Comparison:
         idle = statistics.median(our / their for our, their in pairs)
         return (
             f"{self._subject.name} on PostgreSQL {self._cluster.binaries.major}: {applied} revisions, "
-            f"{'same schema' if same else 'SCHEMA DIFFERS'}; full {our_full:.2f} s (plain {plain_full:.2f} s); "
+            f"{'same schema' if same else 'SCHEMA DIFFERS'}; "
+            f"full {our_full:.2f} s (plain {plain_full:.2f} s); "
             f"nothing to do {statistics.median(our for our, _ in pairs):.2f} s "
             f"(plain {statistics.median(their for _, their in pairs):.2f} s, ratio {idle:.2f})"
         ), is_right
@@ -97,7 +99,7 @@ class _Comparison:
         self._cluster.create_database(name, "owner")
         folder = self._folder / name
         folder.mkdir()
-        # The plain tool reads its URL from the ini; ours is told by DATABASE_URL and finds a placeholder there.
+        # The plain tool reads its URL from the ini; ours is told by DATABASE_URL, with a placeholder there.
         url = self._url(name).replace("%", "%%") if name == "plain" else "postgresql+psycopg2://placeholder/x"
         (folder / "alembic.ini").write_text(self._subject.ini.format(url=url))
         return folder
@@ -106,7 +108,7 @@ class _Comparison:
         account = f"owner:{quote(self._password, safe='')}"
         return f"postgresql+psycopg2://{account}@127.0.0.1:{self._cluster.port}/{name}"
 
-    def _ours(self, folder: Path, name: str) -> tuple[float, dict[str, object]]:
+    def _ours(self, folder: Path, name: str) -> tuple[float, dict[str, Any]]:
         environ = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
@@ -116,7 +118,7 @@ class _Comparison:
             "MIGRATOR_PYTHON": str(self._python),
         }
         seconds, out = _timed([sys.executable, str(REPOSITORY / "entrypoint.py")], folder, environ)
-        last: dict[str, object] = json.loads(out.splitlines()[-1])
+        last: dict[str, Any] = json.loads(out.splitlines()[-1])
         return seconds, last
 
     def _plain(self, folder: Path) -> float:
@@ -125,7 +127,11 @@ class _Comparison:
 
     def _schema(self, name: str) -> list[str]:
         """The dump without comments, our ledger, and the random words newer versions put around it."""
-        command = [str(self._cluster.binaries.folder / "pg_dump"), "--schema-only", "--exclude-schema=migrator"]
+        command = [
+            str(self._cluster.binaries.folder / "pg_dump"),
+            "--schema-only",
+            "--exclude-schema=migrator",
+        ]
         command += ["--host=127.0.0.1", f"--port={self._cluster.port}", "--username=owner", name]
         dump = subprocess.run(
             command, env={"PGPASSWORD": self._password}, capture_output=True, text=True, check=True
@@ -137,7 +143,9 @@ def _timed(command: list[str], folder: Path, environ: dict[str, str]) -> tuple[f
     began = time.perf_counter()
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{command} ended with {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+        raise RuntimeError(
+            f"{command} ended with {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+        )
     return time.perf_counter() - began, done.stdout
 
 

@@ -15,7 +15,7 @@ esac
 
 
 def fake_pg_dump(folder: Path, binaries: Binaries, body: str) -> str:
-    """Make a folder of client programs whose `pg_dump` does this instead of a dump; `$real` is the real one."""
+    """Make a folder of client programs whose `pg_dump` does this instead; `$real` is the real one."""
     folder.mkdir()
     (folder / "pg_restore").symlink_to(binaries.folder / "pg_restore")
     script = folder / "pg_dump"

@@ -69,11 +69,20 @@ _CONFIGURE: Final = """\
 def env_with(*, header: str = "", connectable: str = "", before: str = "", options: str = "") -> str:
     """Give Alembic's `env.py` with these lines below its imports and before its `configure`.
 
-    `connectable` is an expression that makes another engine; `options` are further arguments of `configure`.
+    `connectable` is an expression that makes another engine; `options` are further arguments of
+    both its calls of `configure`.
     """
-    text = ENV.replace("\nconfig = context.config\n", f"\n{textwrap.dedent(header)}\nconfig = context.config\n")
+    text = ENV.replace(
+        "\nconfig = context.config\n", f"\n{textwrap.dedent(header)}\nconfig = context.config\n"
+    )
     if connectable:
         text = text.replace(_CONNECTABLE, f"    connectable = {connectable}\n")
-    configure = _CONFIGURE.replace("target_metadata\n", f"target_metadata, {options}\n") if options else _CONFIGURE
+    configure = (
+        _CONFIGURE.replace("target_metadata\n", f"target_metadata, {options}\n") if options else _CONFIGURE
+    )
+    if options:
+        text = text.replace(
+            'dialect_opts={"paramstyle": "named"},', f'dialect_opts={{"paramstyle": "named"}}, {options},'
+        )
     lines = textwrap.indent(textwrap.dedent(before).strip("\n"), " " * 8)
     return text.replace(_CONFIGURE, f"{lines}\n{configure}" if before else configure)

@@ -1,16 +1,16 @@
-"""Revisions that leave a trace: each appends its id to a table, so that nothing can be applied twice unseen."""
+"""Revisions that leave a trace: each appends its id to a table, so nothing is applied twice unseen."""
 
 from tests.support.project import Project
 from tests.support.target import Target
 
+_CREATE = "op.execute('CREATE TABLE journal (revision text, at timestamptz DEFAULT clock_timestamp())')"
 _APPEND = "op.execute(\"INSERT INTO journal (revision) VALUES ('{id}')\")"
 
 
 def write_journal(project: Project, *ids: str, seconds: float = 0.0, begins: bool = True) -> None:
     """Write revisions that append their id and then take so many seconds; the first makes the table."""
     for number, id_ in enumerate(ids):
-        lines = ["op.execute('CREATE TABLE journal (revision text, at timestamptz DEFAULT clock_timestamp())')"]
-        lines = lines if begins and number == 0 else []
+        lines = [_CREATE] if begins and number == 0 else []
         lines.append(_APPEND.format(id=id_))
         if seconds:
             lines.append(f"op.execute('SELECT pg_sleep({seconds})')")

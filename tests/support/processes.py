@@ -1,7 +1,6 @@
 """What runs on this machine, as `ps` sees it."""
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -35,9 +34,12 @@ def process_list() -> Iterator[set[str]]:
     seen: set[str] = set()
     done = threading.Event()
 
+    def names() -> list[str]:
+        return [path.name for path in Path("/proc").iterdir()]
+
     def sample() -> None:
         while not done.is_set():
-            seen.update(arguments(int(name)) for name in os.listdir("/proc") if name.isdigit())
+            seen.update(arguments(int(name)) for name in names() if name.isdigit())
             time.sleep(0.005)
 
     watcher = threading.Thread(target=sample, daemon=True)

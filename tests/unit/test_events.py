@@ -155,3 +155,9 @@ def test_a_reader_that_has_gone_is_not_our_failure(capfd: pytest.CaptureFixture[
 def test_every_name_is_a_noun_and_a_participle() -> None:
     assert all(re.fullmatch(r"[a-z]+\.[a-z]+(ed|en|ade|ound|ead)", name) for name in EVENT_NAMES)
     assert len(set(EVENT_NAMES)) == len(EVENT_NAMES)
+
+
+def test_a_long_message_is_cut_only_after_its_secrets_are_masked(output: Output) -> None:
+    output.events(secret="correct-horse").record("output.captured", "x" * 1995 + "correct-horse" + "y" * 500)
+    (line,) = output.lines()
+    assert line["message"] == "x" * 1995 + "***" + "y" * 2 + "… (2498 characters)"

@@ -5,8 +5,7 @@ import pytest
 from migrator.errors import ExitCode, StateRefused
 from migrator.history.graph import Graph
 from migrator.history.state import Parents, State, StateName, refuse_state, tell_state
-from migrator.model import Revision, RevisionId, VersionTable
-from migrator.postgres.catalog import VersionRows
+from migrator.model import Revision, RevisionId, VersionRows, VersionTable
 
 NEWER = "d4"
 

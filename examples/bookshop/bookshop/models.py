@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from decimal import Decimal  # noqa: TC003 (SQLAlchemy evaluates the annotations)
+from decimal import Decimal
 from enum import StrEnum
 
 from sqlalchemy import (

@@ -1,0 +1,299 @@
+"""A backup is proven or it is not there: the right client, every byte, every table, the manifest last."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from migrator.backup.client import Client, find_client
+from migrator.backup.dump import About, Backup, Dumper
+from migrator.backup.store import FileStore
+from migrator.clock import Stop
+from migrator.demo.cluster import embedded_binaries
+from migrator.errors import BackupFailed, InterruptedMidway, PolicyRefused
+from migrator.postgres.session import Connector
+from tests.support.clients import fake_pg_dump
+from tests.support.clock import HandClock
+from tests.support.target import Target
+
+ABOUT = About(run_id="0123456789abcdef", app="shop", release="1.2", database="orders", heads=("a1",))
+ROWS = 20_000
+
+MakeDumper = Callable[..., Dumper]
+
+
+@pytest.fixture
+def filled(target: Target) -> Target:
+    """A target with two tables, one of some size that does not compress away."""
+    target.execute(
+        f"CREATE TABLE book AS SELECT n, md5(n::text) title FROM generate_series(1, {ROWS}) n;"
+        "CREATE TABLE shelf ()"
+    )
+    return target
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "backups" / "orders"
+
+
+@pytest.fixture
+def make_dumper(filled: Target, connector: Connector, folder: Path) -> MakeDumper:
+    """Make a dumper of the target with these programs, and whatever else a test replaces."""
+
+    def make(bin_folder: Path | None = None, **others: object) -> Dumper:
+        dumper = Dumper(
+            connector=connector,
+            dsn=connector.dsn,
+            client=find_client(bin_folder or filled.cluster.binaries.folder, 160000),
+            store=FileStore.at(folder.parent.as_uri(), "orders"),
+            clock=HandClock(),
+            stop=Stop(),
+            prove_leadership=lambda: None,
+            progressed=lambda _size, _seconds: None,
+        )
+        return replace(dumper, **others)  # type: ignore[arg-type]
+
+    return make
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+class TestClient:
+    """Which programs are used."""
+
+    @pytest.fixture
+    def places(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Both embedded installations, the newer one first."""
+        folders = [str(embedded_binaries(major).folder) for major in (18, 16)]
+        monkeypatch.setenv("PATH", ":".join(folders))
+
+    @pytest.mark.usefixtures("places")
+    @pytest.mark.parametrize(("server", "client"), [(160014, 16), (170002, 18), (180000, 18)])
+    def test_it_is_the_oldest_that_is_not_older_than_the_server(self, server: int, client: int) -> None:
+        found = find_client(None, server)
+        assert found.major == client
+        assert found.version.startswith(f"{client}.")
+
+    @pytest.mark.usefixtures("places")
+    def test_none_that_is_older_than_the_server_is_ever_chosen(self) -> None:
+        with pytest.raises(PolicyRefused, match=r"the server, which is 19; found: .*16.*18") as refusal:
+            find_client(None, 190000)
+        assert "MIGRATOR_PG_BIN" in refusal.value.remedy
+
+    def test_a_folder_that_was_named_is_the_only_place(self) -> None:
+        with pytest.raises(PolicyRefused, match="found: 16"):
+            find_client(embedded_binaries(16).folder, 180000)
+
+    def test_an_empty_folder_has_none(self, tmp_path: Path) -> None:
+        with pytest.raises(PolicyRefused, match="found: none"):
+            find_client(tmp_path, 160000)
+
+    @pytest.mark.usefixtures("places")
+    def test_a_broken_program_elsewhere_is_passed_over(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        broken(tmp_path / "broken")
+        monkeypatch.setenv("PATH", f"{tmp_path / 'broken'}:{embedded_binaries(18).folder}")
+        assert find_client(None, 180000).folder == embedded_binaries(18).folder
+
+    def test_a_broken_program_that_was_named_is_refused(self, tmp_path: Path) -> None:
+        broken(tmp_path / "broken")
+        with pytest.raises(PolicyRefused, match="cannot be run"):
+            find_client(tmp_path / "broken", 160000)
+
+    @pytest.mark.parametrize("major", [16, 18])
+    def test_a_build_without_zstd_falls_back_to_gzip(self, major: int) -> None:
+        folder = embedded_binaries(major).folder
+        assert Client(folder, major, "").compression() in {"zstd:1", "gzip:1"}
+        assert Client(folder, 15, "15.0").compression() == "1"
+
+
+def broken(folder: Path) -> None:
+    folder.mkdir()
+    for name in ("pg_dump", "pg_restore"):
+        (folder / name).write_text("no program at all")
+        (folder / name).chmod(0o755)
+
+
+class TestDump:
+    """What is in the folder afterwards."""
+
+    @pytest.mark.postgres(16, 18)
+    def test_a_backup_is_an_archive_and_its_manifest(
+        self, filled: Target, make_dumper: MakeDumper, folder: Path
+    ) -> None:
+        backup = make_dumper().take(ABOUT)
+        archive = Path(backup.location)
+        manifest = json.loads(archive.with_suffix(".manifest.json").read_text())
+        assert names(folder) == sorted([archive.name, archive.with_suffix(".manifest.json").name])
+        assert manifest["sha256"] == backup.sha256 == hashlib.sha256(archive.read_bytes()).hexdigest()
+        assert manifest["size_bytes"] == backup.size_bytes == archive.stat().st_size
+        assert manifest["tables"] == 2
+        assert manifest["heads_before"] == ["a1"]
+        assert manifest["server_version"].startswith(f"{filled.cluster.binaries.major}.")
+        assert archive.stat().st_mode & 0o777 == 0o600
+
+    def test_the_manifest_is_written_last(self, make_dumper: MakeDumper, folder: Path) -> None:
+        seen: list[list[str]] = []
+        backup = make_dumper(taken=lambda _: seen.append(names(folder))).take(ABOUT)
+        archive = Path(backup.location)
+        assert seen == [[f".{archive.name}.partial"]]
+        manifest = archive.with_suffix(".manifest.json")
+        assert manifest.stat().st_mtime_ns >= archive.stat().st_mtime_ns
+
+    def test_an_archive_that_was_cut_short_is_noticed(
+        self, filled: Target, make_dumper: MakeDumper, tmp_path: Path, folder: Path
+    ) -> None:
+        programs = fake_pg_dump(
+            tmp_path / "bin", filled.cluster.binaries, '"$real" "$@" | head -c 100000; exit 0'
+        )
+        with pytest.raises(BackupFailed, match="pg_restore failed"):
+            make_dumper(Path(programs)).take(ABOUT)
+        assert names(folder) == []
+
+    def test_a_table_that_is_missing_in_the_archive_is_noticed(
+        self, filled: Target, make_dumper: MakeDumper, tmp_path: Path, folder: Path
+    ) -> None:
+        programs = fake_pg_dump(
+            tmp_path / "bin", filled.cluster.binaries, 'exec "$real" "$@" --exclude-table=shelf'
+        )
+        with pytest.raises(BackupFailed, match="the archive lists 1 tables, the database has 2"):
+            make_dumper(Path(programs)).take(ABOUT)
+        assert names(folder) == []
+
+    @pytest.mark.parametrize(
+        ("body", "said"),
+        [
+            ('"$real" "$@" | head -c 50000; echo "pg_dump: error: out of luck" >&2; exit 1', "out of luck"),
+            ("echo nonsense >&2; exit 3", "status 3: nonsense"),
+            ("exit 0", "without a single byte"),
+            ("kill -9 $$", "status -9: it said nothing"),
+        ],
+    )
+    def test_a_dump_that_fails_leaves_nothing_behind(
+        self, filled: Target, make_dumper: MakeDumper, tmp_path: Path, folder: Path, body: str, said: str
+    ) -> None:
+        programs = fake_pg_dump(tmp_path / "bin", filled.cluster.binaries, body)
+        with pytest.raises(BackupFailed, match=said):
+            make_dumper(Path(programs)).take(ABOUT)
+        assert names(folder) == []
+
+    def test_bytes_that_changed_on_disk_are_noticed(self, make_dumper: MakeDumper, folder: Path) -> None:
+        def flip(backup: Backup) -> None:
+            (partial,) = folder.iterdir()
+            with partial.open("r+b") as file:
+                file.seek(backup.size_bytes // 2)
+                byte = file.read(1)
+                file.seek(-1, 1)
+                file.write(bytes([byte[0] ^ 1]))
+
+        with pytest.raises(BackupFailed, match=r"sha256 differs|pg_restore failed"):
+            make_dumper(taken=flip).take(ABOUT)
+        assert names(folder) == []
+
+    def test_bytes_that_were_added_on_disk_are_noticed(self, make_dumper: MakeDumper, folder: Path) -> None:
+        def append(backup: Backup) -> None:
+            (partial,) = folder.iterdir()
+            os.truncate(partial, backup.size_bytes + 1)
+
+        with pytest.raises(BackupFailed, match="its sha256 differs"):
+            make_dumper(taken=append).take(ABOUT)
+        assert names(folder) == []
+
+    def test_a_run_that_no_longer_leads_stops_at_once(self, make_dumper: MakeDumper, folder: Path) -> None:
+        def lost() -> None:
+            message = "the leader lock was lost"
+            raise InterruptedMidway(message)
+
+        with pytest.raises(InterruptedMidway):
+            make_dumper(prove_leadership=lost, clock=_Hasty()).take(ABOUT)
+        assert names(folder) == []
+
+    def test_what_a_killed_run_left_is_removed_and_nothing_else(
+        self, make_dumper: MakeDumper, folder: Path
+    ) -> None:
+        dumper = make_dumper()
+        for name in (".old.dump.partial", "precious.dump", "notes.txt"):
+            (folder / name).write_text("x")
+        dumper.take(ABOUT)
+        assert {"precious.dump", "notes.txt"} < set(names(folder))
+        assert ".old.dump.partial" not in names(folder)
+
+    def test_progress_is_told_in_growing_numbers(self, make_dumper: MakeDumper) -> None:
+        told: list[tuple[int, float]] = []
+        dumper = make_dumper(progressed=lambda *facts: told.append(facts), clock=_Hasty())
+        backup = dumper.take(ABOUT)
+        assert told == sorted(told)
+        assert 0 < told[-1][0] <= backup.size_bytes
+
+    def test_tables_of_another_role_are_named_instead_of_left_out(
+        self, filled: Target, make_dumper: MakeDumper, folder: Path
+    ) -> None:
+        with filled.admin() as admin:
+            admin.execute("CREATE TABLE secrets ()")
+        with pytest.raises(PolicyRefused, match=r"public\.secrets") as refusal:
+            make_dumper().take(ABOUT)
+        assert "pg_read_all_data" in refusal.value.remedy
+        assert names(folder) == []
+
+    def test_row_level_security_that_hides_rows_from_their_owner_is_refused(
+        self, filled: Target, make_dumper: MakeDumper
+    ) -> None:
+        filled.execute("ALTER TABLE book ENABLE ROW LEVEL SECURITY")
+        make_dumper().take(ABOUT)
+        filled.execute("ALTER TABLE book FORCE ROW LEVEL SECURITY")
+        with pytest.raises(PolicyRefused, match=r"public\.book") as refusal:
+            make_dumper().take(replace(ABOUT, run_id="another"))
+        assert "BYPASSRLS" in refusal.value.remedy
+
+
+class TestStore:
+    """The folder."""
+
+    def test_a_place_where_nobody_can_write_is_refused_at_the_start(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        with pytest.raises(PolicyRefused, match="backups cannot be written to") as refusal:
+            FileStore.at((tmp_path / "file").as_uri(), "orders")
+        assert "MIGRATOR_BACKUP_URL" in refusal.value.remedy
+
+    @pytest.mark.parametrize("database", ["../../etc", ".", "..", "a/b", "", "Ünïcödé 1", "-x"])
+    def test_a_databases_name_never_leaves_the_folder(self, tmp_path: Path, database: str) -> None:
+        store = FileStore.at(tmp_path.as_uri(), database)
+        assert store.folder.parent == tmp_path
+        assert store.folder != tmp_path
+
+    def test_a_url_is_unquoted(self, tmp_path: Path) -> None:
+        spaced = tmp_path / "my backups"
+        assert FileStore.at(spaced.as_uri(), "orders").folder == spaced / "orders"
+
+    def test_a_file_gets_its_name_only_when_it_is_complete(self, tmp_path: Path) -> None:
+        store = FileStore.at(tmp_path.as_uri(), "orders")
+        with pytest.raises(ZeroDivisionError), store.writing("one.dump") as file:
+            file.write(b"%d" % (1 // 0))
+        assert names(store.folder) == []
+        with store.writing("one.dump") as file:
+            file.write(b"whole")
+        assert store.path("one.dump").read_bytes() == b"whole"
+
+    def test_a_disk_that_fails_is_a_failed_backup(self, tmp_path: Path) -> None:
+        store = FileStore.at(tmp_path.as_uri(), "orders")
+        full = os.open("/dev/full", os.O_WRONLY)
+        with pytest.raises(BackupFailed, match="No space left"), store.writing("one.dump"):
+            os.write(full, b"x")
+        os.close(full)
+        assert names(store.folder) == []
+
+
+class _Hasty(HandClock):
+    """Ten seconds pass whenever somebody looks."""
+
+    def monotonic(self) -> float:
+        self.now += 10
+        return self.now
