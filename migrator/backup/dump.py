@@ -1,6 +1,5 @@
 """Take a backup: `pg_dump` streamed through us, read back to its end, then declared by a manifest."""
 
-import contextlib
 import hashlib
 import os
 import re
@@ -9,24 +8,24 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path
+from datetime import datetime, timedelta
 from typing import IO, BinaryIO
 
 from migrator.backup.client import Client
 from migrator.backup.manifest import Manifest
+from migrator.backup.program import Program, running
+from migrator.backup.readable import refuse_unreadable
 from migrator.backup.store import FileStore
 from migrator.clock import Clock, Stop, utc_now
-from migrator.errors import BackupFailed, PolicyRefused
+from migrator.errors import BackupFailed
 from migrator.postgres.catalog import table_count
-from migrator.postgres.session import Connector, Session
+from migrator.postgres.session import Connector
 from migrator.settings import Dsn
 
 _CHUNK_BYTES = 1 << 20
 _PROGRESS_SECONDS = 1.0
 _PROOF_SECONDS = 5.0
 _LOCK_WAIT = "30s"
-_GRACE_SECONDS = 2.0
 _LIBPQ_VARIABLES = {
     "host": "PGHOST",
     "port": "PGPORT",
@@ -80,6 +79,7 @@ class Dumper:
     prove_leadership: Callable[[], None]
     progressed: Callable[[int, float], None]
     taken: Callable[[Backup], None] = field(default=lambda _: None)
+    stall: timedelta = timedelta(minutes=5)
 
     def take(self, about: About) -> Backup:
         """Dump, read back, declare.
@@ -132,7 +132,7 @@ class Dumper:
         ]
         digest, size, began = hashlib.sha256(), 0, self.clock.monotonic()
         told = began
-        with _running(command, self._environment(), stdin=None) as child:
+        with running(command, self._environment(), stdin=None) as child:
             for chunk in self._chunks(child):
                 digest.update(chunk)
                 file.write(chunk)
@@ -144,18 +144,25 @@ class Dumper:
             raise BackupFailed("pg_dump ended without an error and without a single byte")
         return digest.hexdigest(), size
 
-    def _chunks(self, child: "_Child") -> Iterator[bytes]:
+    def _chunks(self, child: Program) -> Iterator[bytes]:
         """What the child prints; raises instead of ending when the child failed: an end is not a success."""
         assert child.process.stdout is not None  # noqa: S101 - a pipe was asked for
-        proven = self.clock.monotonic()
+        proven = heard = self.clock.monotonic()
         descriptor = child.process.stdout.fileno()
         while True:
             ready, _, _ = select.select([descriptor, self.stop.wakeup], [], [], 1.0)
             self.stop.check()
-            if self.clock.monotonic() - proven >= _PROOF_SECONDS:
+            now = self.clock.monotonic()
+            if now - proven >= _PROOF_SECONDS:
                 self.prove_leadership()
-                proven = self.clock.monotonic()
+                proven = now
+            if descriptor not in ready and now - heard >= self.stall.total_seconds():
+                raise BackupFailed(
+                    f"pg_dump has written nothing for {self.stall.total_seconds():g} s",
+                    remedy="see in pg_stat_activity what the server does for it, then run again",
+                )
             if descriptor in ready:
+                heard = now
                 chunk = os.read(descriptor, _CHUNK_BYTES)
                 if not chunk:
                     child.must_have_succeeded()
@@ -184,7 +191,7 @@ class Dumper:
         digest = hashlib.sha256()
         proven = self.clock.monotonic()
         file.seek(0)
-        with _running(
+        with running(
             [self.client.pg_restore, *arguments], {"LC_ALL": "C"}, stdin=subprocess.PIPE, stdout=output
         ) as child:
             for chunk in iter(lambda: file.read(_CHUNK_BYTES), b""):
@@ -203,109 +210,6 @@ class Dumper:
         words = self.dsn.libpq()
         named = {_LIBPQ_VARIABLES[name]: value for name, value in words.items() if name in _LIBPQ_VARIABLES}
         return {**named, "PGAPPNAME": f"{self.connector.application} backup", "LC_ALL": "C"}
-
-
-class _Child:
-    """A program of ours with its complaints kept in a file, where they cannot fill a pipe."""
-
-    def __init__(self, process: subprocess.Popen[bytes], name: str, complaints: IO[bytes]) -> None:
-        self.process = process
-        self._name = name
-        self._complaints = complaints
-
-    def feed(self, chunk: bytes | None) -> None:
-        """Write to its input, or end it. A child that has read enough may close it: its status says more."""
-        pipe = self.process.stdin
-        if pipe is None or pipe.closed:
-            return
-        try:
-            if chunk is None:
-                pipe.close()
-            else:
-                pipe.write(chunk)
-        except BrokenPipeError:
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()
-
-    def must_have_succeeded(self) -> None:
-        """Raise `BackupFailed` with the last complaint unless it exited with 0."""
-        status = self.process.wait()
-        if status == 0:
-            return
-        self._complaints.seek(0)
-        lines = self._complaints.read().decode(errors="replace").strip().splitlines()
-        said = next((line for line in lines if "error:" in line), lines[-1] if lines else "it said nothing")
-        raise BackupFailed(f"{self._name} failed with status {status}: {said}")
-
-
-@contextlib.contextmanager
-def _running(
-    command: list[str],
-    environment: dict[str, str],
-    *,
-    stdin: int | None,
-    stdout: IO[bytes] | int | None = None,
-) -> Iterator[_Child]:
-    """Run a client program; it is ended, and waited for, however the body ends."""
-    name = Path(command[0]).name
-    with tempfile.TemporaryFile() as complaints:
-        try:
-            process = subprocess.Popen(  # noqa: S603 - our own command line
-                command,
-                stdin=subprocess.DEVNULL if stdin is None else stdin,
-                stdout=subprocess.PIPE if stdout is None else stdout,
-                stderr=complaints,
-                env={**os.environ, **environment},
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise BackupFailed(f"{name} cannot be started: {error.strerror}") from error
-        try:
-            yield _Child(process, name, complaints)
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(_GRACE_SECONDS)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
-            for pipe in (process.stdout, process.stdin):
-                if pipe is not None:
-                    with contextlib.suppress(OSError):
-                        pipe.close()
-
-
-def refuse_unreadable(session: Session) -> None:
-    """Raise `PolicyRefused` naming tables that a dump by this role would break on or silently cut short."""
-    hidden = session.rows(
-        """
-        SELECT format('%%I.%%I', n.nspname, c.relname),
-            c.relrowsecurity AND NOT (
-                (pg_has_role(c.relowner, 'USAGE') AND NOT c.relforcerowsecurity)
-                OR (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user)
-            )
-        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind IN ('r', 'p', 'S', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-            AND n.nspname !~ '^pg_(toast|temp)'
-            AND (NOT has_schema_privilege(n.oid, 'USAGE')
-                OR NOT CASE WHEN c.relkind = 'S' THEN has_sequence_privilege(c.oid, 'SELECT')
-                    ELSE has_table_privilege(c.oid, 'SELECT') END
-                OR c.relrowsecurity AND NOT (
-                    (pg_has_role(c.relowner, 'USAGE') AND NOT c.relforcerowsecurity)
-                    OR (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user)))
-        ORDER BY 1 LIMIT 20
-        """.replace("%%", "%")
-    )
-    if hidden:
-        names = ", ".join(name for name, _ in hidden)
-        guarded = any(by_policy for _, by_policy in hidden)
-        raise PolicyRefused(
-            f"the role cannot read all that a backup must hold: {names}",
-            remedy="ALTER ROLE … BYPASSRLS (row-level security hides rows)"
-            if guarded
-            else "GRANT pg_read_all_data to the role that migrates, or let it own the tables",
-        )
 
 
 def _version(number: int) -> str:

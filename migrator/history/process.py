@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from migrator.child import die_with_parent
 from migrator.clock import Stop
 from migrator.errors import PolicyRefused
 
@@ -44,6 +45,7 @@ class WorkerProcess:
                 pass_fds=(orders_reader, reports_writer),
                 env=dict(environ),
                 start_new_session=True,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - the runner has no other thread here
             )
         except OSError as error:
             os.close(self._control)

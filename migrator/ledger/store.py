@@ -115,12 +115,18 @@ class Ledger:
 
     @classmethod
     def open(cls, session: Session) -> "Ledger":
-        """Create what is missing. Raises `MigratorError` when the role may not: then close the session."""
+        """Create what is missing. Raises `MigratorError` when the role may not: then close the session.
+
+        Whoever holds a lock on the ledger must not hold up the deploy.
+        """
+        session.rows(
+            "SELECT set_config('lock_timeout', '2s', false), set_config('statement_timeout', '10s', false)"
+        )
         if (
             session.value("SELECT obj_description(to_regnamespace('migrator')::oid, 'pg_namespace')")
             != _COMMENT
         ):
-            session.rows(f"SET lock_timeout = '2s'; BEGIN; {_CREATE} COMMIT; RESET lock_timeout")
+            session.rows(f"BEGIN; {_CREATE} COMMIT")
         return cls(session)
 
     def begin(self, run: RunStart) -> None:

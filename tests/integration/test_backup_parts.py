@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from migrator.backup.client import Client, find_client
 from migrator.backup.dump import About, Backup, Dumper
 from migrator.backup.store import FileStore
-from migrator.clock import Stop
+from migrator.clock import Stop, SystemClock
 from migrator.demo.cluster import embedded_binaries
 from migrator.errors import BackupFailed, InterruptedMidway, PolicyRefused
 from migrator.postgres.session import Connector
@@ -297,3 +298,13 @@ class _Hasty(HandClock):
     def monotonic(self) -> float:
         self.now += 10
         return self.now
+
+
+def test_a_dump_that_stalls_is_ended_and_leaves_nothing(
+    make_dumper: MakeDumper, filled: Target, folder: Path, tmp_path: Path
+) -> None:
+    programs = fake_pg_dump(tmp_path / "bin", filled.cluster.binaries, "printf PGDMP; exec sleep 600")
+    dumper = make_dumper(Path(programs), clock=SystemClock(Stop()), stall=timedelta(seconds=0.2))
+    with pytest.raises(BackupFailed, match=r"written nothing for 0\.2 s"):
+        dumper.take(ABOUT)
+    assert names(folder) == []

@@ -1,0 +1,87 @@
+"""A client program under our eyes: fed, read, judged by its exit status, and never left behind."""
+
+import contextlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from migrator.child import die_with_parent
+from migrator.errors import BackupFailed
+
+_GRACE_SECONDS = 2.0
+
+
+class Program:
+    """A program of ours with its complaints kept in a file, where they cannot fill a pipe."""
+
+    def __init__(self, process: subprocess.Popen[bytes], name: str, complaints: IO[bytes]) -> None:
+        """Take over the process; `complaints` is the file its standard error goes to."""
+        self.process = process
+        self._name = name
+        self._complaints = complaints
+
+    def feed(self, chunk: bytes | None) -> None:
+        """Write to its input, or end it. A child that has read enough may close it: its status says more."""
+        pipe = self.process.stdin
+        if pipe is None or pipe.closed:
+            return
+        try:
+            if chunk is None:
+                pipe.close()
+            else:
+                pipe.write(chunk)
+        except BrokenPipeError:
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+
+    def must_have_succeeded(self) -> None:
+        """Raise `BackupFailed` with the last complaint unless it exited with 0."""
+        status = self.process.wait()
+        if status == 0:
+            return
+        self._complaints.seek(0)
+        lines = self._complaints.read().decode(errors="replace").strip().splitlines()
+        said = next((line for line in lines if "error:" in line), lines[-1] if lines else "it said nothing")
+        raise BackupFailed(f"{self._name} failed with status {status}: {said}")
+
+
+@contextlib.contextmanager
+def running(
+    command: list[str],
+    environment: dict[str, str],
+    *,
+    stdin: int | None,
+    stdout: IO[bytes] | int | None = None,
+) -> Iterator[Program]:
+    """Run a client program; it is ended, and waited for, however the body ends."""
+    name = Path(command[0]).name
+    with tempfile.TemporaryFile() as complaints:
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own command line
+                command,
+                stdin=subprocess.DEVNULL if stdin is None else stdin,
+                stdout=subprocess.PIPE if stdout is None else stdout,
+                stderr=complaints,
+                env={**os.environ, **environment},
+                start_new_session=True,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - no other thread runs while a backup is taken
+            )
+        except OSError as error:
+            raise BackupFailed(f"{name} cannot be started: {error.strerror}") from error
+        try:
+            yield Program(process, name, complaints)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(_GRACE_SECONDS)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+            for pipe in (process.stdout, process.stdin):
+                if pipe is not None:
+                    with contextlib.suppress(OSError):
+                        pipe.close()
