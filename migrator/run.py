@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from migrator.account import Account
-from migrator.errors import MigratorError
+from migrator.errors import DatabaseUnavailable, MigratorError
 from migrator.history.sight import Sight, judge, look, tell
 from migrator.history.state import State, StateName, refuse_state
 from migrator.model import Outcome
@@ -21,6 +21,7 @@ from migrator.steps.desk import Desk
 
 if TYPE_CHECKING:
     from migrator.history.release import Release
+    from migrator.postgres.session import Session
     from migrator.steps.leadership import Leadership
 
 
@@ -39,12 +40,21 @@ def _deploy(desk: Desk, account: Account) -> None:
     with account.phase("wait"):
         session = wait_for_postgres(desk)
     with account.phase("state"), session:
-        seen = look(session, release)
-    sight = judge(seen, release)
+        sight = _first_sight(session, release)
     tell(sight, release, desk.events)
     account.saw(sight.state)
     if desk.settings.backup == "always" or not _opens_gate(desk, sight.state):
         _lead(desk, account, release, sight)
+
+
+def _first_sight(session: "Session", release: "Release") -> Sight:
+    """What is there; unknown while a leader holds a lock on the version table itself."""
+    try:
+        seen = look(session, release)
+    except DatabaseUnavailable:
+        return Sight((), (), None)
+    session.close()  # nobody is kept from the server while we think
+    return judge(seen, release)
 
 
 def _lead(desk: Desk, account: Account, release: "Release", sight: Sight) -> None:

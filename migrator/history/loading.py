@@ -9,32 +9,35 @@ from migrator.history.graph import Graph
 from migrator.history.process import Report, WorkerProcess, unfit_interpreter
 from migrator.history.project import Project
 from migrator.history.reader import read_revisions
-from migrator.history.release import Release, static_version_table
-from migrator.model import Revision, RevisionId, VersionTable
+from migrator.history.release import (
+    Release,
+    history_name,
+    named_version_table,
+    static_version_table,
+)
+from migrator.model import Revision, RevisionId
+from migrator.settings import Settings
 
 _TICK_SECONDS = 5.0
 
 
 def load_release(
-    project: Project,
-    python: Path,
-    *,
-    target: str,
-    named_table: VersionTable | None,
-    ask_alembic: Callable[[], WorkerProcess],
+    project: Project, python: Path, settings: Settings, ask_alembic: Callable[[], WorkerProcess]
 ) -> Release:
     """The release with its graph and targets. Raises `RevisionsInvalid` when they cannot be trusted."""
     revisions = read_revisions(project)
     if revisions is None:
         revisions = _asked(ask_alembic(), python)
     graph = Graph.build(revisions)
+    named = named_version_table(settings)
     return Release(
         project,
         python,
         graph,
-        graph.resolve(target),
-        named_table=named_table,
-        static_table=None if named_table else static_version_table(project),
+        graph.resolve(settings.target),
+        history=history_name(graph, project, settings),
+        named_table=named,
+        static_table=None if named else static_version_table(project),
     )
 
 

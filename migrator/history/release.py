@@ -20,21 +20,18 @@ _ASYNC_WORDS = ("async_engine_from_config", "create_async_engine", "AsyncEngine"
 class Release:
     """The release: where its revisions are, how they hang together, what this run is to reach.
 
-    `named_table` is the version table that the settings name; `static_table` the one `env.py` certainly uses,
-    as far as reading it without running it can tell.
+    `history` is the name under which the ledger keeps what `env.py` told. `named_table` is the version
+    table that the settings name; `static_table` the one `env.py` certainly uses, as far as reading it without
+    running it can tell.
     """
 
     project: Project
     python: Path
     graph: Graph
     targets: frozenset[RevisionId]
+    history: str = ""
     named_table: VersionTable | None = None
     static_table: VersionTable | None = None
-
-    @property
-    def history(self) -> str:
-        """What tells this history from another one in the same database: the revisions it begins with."""
-        return ",".join(sorted(self.graph.bases))
 
     def mentioned(self, objects: Collection[str]) -> tuple[str, ...]:
         """Those objects (`schema.name`) whose name stands in a revision: what this history may have made.
@@ -75,6 +72,18 @@ def locate_project(settings: Settings, python: Path, cwd: Path) -> Project:
         script_location=settings.script_location,
         python=None if is_ours else python,
     )
+
+
+def history_name(graph: Graph, project: Project, settings: Settings) -> str:
+    """What the version tables depend on: where the history begins, `env.py`, and the arguments it gets.
+
+    One database can hold several histories, and an `env.py` that changed may keep its rows elsewhere.
+    """
+    import hashlib  # noqa: PLC0415 - the revisions' reader does without
+
+    given = ",".join(f"{name}={value}" for name, value in settings.alembic_x)
+    told = hashlib.sha256(f"{env_source(project)}\0{given}".encode()).hexdigest()[:16]
+    return f"{','.join(sorted(graph.bases))[:200]}/{told}"
 
 
 def named_version_table(settings: Settings) -> VersionTable | None:

@@ -36,8 +36,8 @@ def look(session: Session, release: Release, tables: tuple[VersionTable, ...] = 
     Only reads: a hundred runners may be looking, so a session is not kept while we think. Objects and parents
     are only asked for where they decide something.
     """
-    tables = tables or _known_tables(release, session)
-    rows = read_version_rows(session, tables)
+    rows = read_version_rows(session, tables) if tables else _known_rows(release, session)
+    tables = tables or tuple(one.table for one in rows)
     seen = {row for table in rows for row in table.rows}
     objects = () if seen or not tables else object_names(session, [table.table for table in rows])
     unknown = release.graph.unknown(seen)
@@ -69,10 +69,11 @@ def tell(sight: Sight, release: Release, events: Events) -> None:
     )
 
 
-def _known_tables(release: Release, session: Session) -> tuple[VersionTable, ...]:
-    """By the setting, else the ledger, else static reading where it is certain."""
+def _known_rows(release: Release, session: Session) -> tuple[VersionRows, ...]:
+    """By the setting, else the ledger while its tables are there, else static reading where it is certain."""
     if release.named_table is not None:
-        return (release.named_table,)
-    if recorded := read_ledger(session, release.history).version_tables:
+        return read_version_rows(session, [release.named_table])
+    recorded = read_version_rows(session, read_ledger(session, release.history).version_tables)
+    if recorded and all(one.exists for one in recorded):
         return recorded
-    return (release.static_table,) if release.static_table else ()
+    return read_version_rows(session, [release.static_table] if release.static_table else [])

@@ -151,6 +151,8 @@ def _beyond(
 ) -> tuple[StateName, str]:
     """Rows this release does not know: ahead by the ledger's proof, diverged by it, or unproven."""
     names = ", ".join(sorted(unknown))
+    if not targets:  # most likely they were left out of the image, and nothing descends from nothing
+        return StateName.AHEAD_UNPROVEN, f"it is at {names}, and this release has no revisions at all"
     if not unknown <= recorded.keys():
         nobody = ", ".join(sorted(unknown - recorded.keys()))
         if rows - unknown:

@@ -5,6 +5,7 @@ parents, so that an older release can tell *ahead* from *diverged*; `migrator.ve
 tables `env.py` configures, so that a deploy with nothing to do need not run it.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -154,13 +155,18 @@ class Ledger:
         )
 
     def record_version_tables(self, history: str, tables: Iterable[VersionTable]) -> None:
-        """Keep where the version rows are, for runs that must not execute `env.py`."""
-        for table in tables:
-            self._session.rows(
-                "INSERT INTO migrator.version_table (history, schema_name, table_name) VALUES (%s, %s, %s) "
-                "ON CONFLICT DO NOTHING",
-                [history, table.schema or "public", table.name],
-            )
+        """Keep where the version rows are, for runs that must not run `env.py`; forget where they were."""
+        names = json.dumps([[table.schema or "public", table.name] for table in tables])
+        self._session.rows(
+            "DELETE FROM migrator.version_table WHERE history = %s AND NOT "
+            "jsonb_build_array(schema_name, table_name) IN (SELECT jsonb_array_elements(%s::jsonb))",
+            [history, names],
+        )
+        self._session.rows(
+            "INSERT INTO migrator.version_table (history, schema_name, table_name) "
+            "SELECT %s, r ->> 0, r ->> 1 FROM jsonb_array_elements(%s::jsonb) r ON CONFLICT DO NOTHING",
+            [history, names],
+        )
 
     def record_revisions(
         self,
@@ -171,7 +177,9 @@ class Ledger:
     ) -> None:
         """Record the lineage: those applied by this run with time, the others as found before."""
         rows = [
-            (id_, sorted(above), applied.get(id_), run_id if id_ in applied else None)
+            (id_, sorted(above), applied[id_].isoformat(), run_id)
+            if id_ in applied
+            else (id_, sorted(above), None, None)
             for id_, above in parents.items()
         ]
         self._session.rows(
@@ -185,15 +193,9 @@ class Ledger:
                 run_id = coalesce(excluded.run_id, migrator.revision.run_id),
                 found = migrator.revision.found AND excluded.found
             """,
-            [_json(rows)],
+            [json.dumps(rows)],
         )
 
     def close(self) -> None:
         """Let go of the session."""
         self._session.close()
-
-
-def _json(rows: list[tuple[RevisionId, list[RevisionId], datetime | None, str | None]]) -> str:
-    import json  # noqa: PLC0415 - the fast path only reads
-
-    return json.dumps([[id_, parents, when and when.isoformat(), run] for id_, parents, when, run in rows])

@@ -23,7 +23,13 @@ from datetime import datetime, timedelta
 import psycopg
 
 from migrator.clock import Clock
-from migrator.errors import AccessDenied, InterruptedMidway, LeaderBusy, PolicyRefused
+from migrator.errors import (
+    AccessDenied,
+    DatabaseUnavailable,
+    InterruptedMidway,
+    LeaderBusy,
+    PolicyRefused,
+)
 from migrator.postgres.refusal import Verdict, verdict
 from migrator.postgres.session import Connector, Session, first_line
 
@@ -69,6 +75,11 @@ class LeaderLock:
         """Take over the session that holds the locks."""
         self._session = session
         self._token = token
+
+    @property
+    def session(self) -> Session:
+        """The lock session, to learn which server it reached; it must do nothing else."""
+        return self._session
 
     @property
     def look_sql(self) -> str:
@@ -117,7 +128,10 @@ def take_leadership(
     """Lead, or return None as soon as `is_needless` says that another leader did all there is to do.
 
     Each try has a session of its own. `told` hears who leads and how many seconds we waited, every 10 s.
-    Raises `LeaderBusy` when patience ends, `PolicyRefused` behind a pooler.
+
+    Raises:
+        LeaderBusy: patience ended. DatabaseUnavailable: it ended while Postgres did not answer.
+        PolicyRefused: a pooler stands in between. AccessDenied: Postgres refuses us now.
     """
     started = clock.monotonic()
     limit = patience.total_seconds()
@@ -134,28 +148,42 @@ def take_leadership(
             return _lead(found, clock, limit - (clock.monotonic() - started))
         if is_loud:
             told_at = waited
-            told(found, clock.monotonic() - started)
+            told(found.holders, clock.monotonic() - started)
         if waited >= limit:
-            raise LeaderBusy(f"another runner still leads after {waited:.0f} s: {_named(found)}")
+            raise found.error(waited)
         number += 1
         pause = _pause(number, tried_seconds=clock.monotonic() - tried_at)
         clock.sleep(min(pause, max(limit - waited, 0.01)))
 
 
+@dataclass(frozen=True, slots=True)
+class _InVain:
+    """A try that did not give us the lock: somebody has it, or Postgres did not answer."""
+
+    holders: tuple[Holder, ...] = ()
+    reason: str | None = None
+
+    def error(self, waited_seconds: float) -> LeaderBusy | DatabaseUnavailable:
+        """What it means once patience has ended."""
+        if self.reason is not None:
+            return DatabaseUnavailable(f"Postgres did not answer for {waited_seconds:.0f} s: {self.reason}")
+        return LeaderBusy(f"another runner still leads after {waited_seconds:.0f} s: {_named(self.holders)}")
+
+
 def _try_to_lead(
     connector: Connector, is_needless: Callable[[Session], bool] | None, *, names_holders: bool
-) -> Session | tuple[Holder, ...] | None:
+) -> Session | _InVain | None:
     """The session that now holds the leader key, or who holds it; None when nothing is left to do.
 
-    A hundred runners may be trying: the session asks for no more than is needed, and is closed at once.
+    A hundred runners may be trying: the session asks for no more than is needed, and is closed at once. A
+    server that is full, restarting or out of reach is busy, not broken: patience for the leader covers it.
     """
     try:
         session = connector.open()
     except psycopg.OperationalError as error:
-        # A server that is full or restarting is busy, not broken: patience for the leader covers it.
-        if verdict(error) is Verdict.PASSING:
-            return ()
-        raise AccessDenied(f"Postgres refused the connection: {first_line(error)}") from error
+        if verdict(error) is Verdict.REFUSED:
+            raise AccessDenied(f"Postgres refused the connection: {first_line(error)}") from error
+        return _InVain(reason=first_line(error))
     leads = False
     try:
         if is_needless is None:  # the first try: the state was read a moment ago
@@ -165,7 +193,9 @@ def _try_to_lead(
         leads = _try(session, "pg_try_advisory_lock", _LEADER)
         if leads:
             return session
-        return _holders(session, _LEADER) if names_holders else ()
+        return _InVain(_holders(session, _LEADER) if names_holders else ())
+    except InterruptedMidway as error:
+        return _InVain(reason=error.message)
     finally:
         if not leads:
             session.close()

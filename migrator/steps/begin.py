@@ -5,7 +5,7 @@ from pathlib import Path
 
 from migrator.history.launch import Launch
 from migrator.history.loading import load_release
-from migrator.history.release import Release, find_python, locate_project, named_version_table
+from migrator.history.release import Release, find_python, locate_project
 from migrator.postgres.readiness import Attempt, wait_until_ready
 from migrator.postgres.refusal import Verdict
 from migrator.postgres.session import Session
@@ -19,13 +19,7 @@ def load(desk: Desk) -> Release:
     python = find_python(desk.settings, desk.environ, desk.cwd)
     project = locate_project(desk.settings, python, desk.cwd)
     launch = Launch(desk.settings, project, python, desk.dsn, "", desk.environ, desk.application, desk.stop)
-    return load_release(
-        project,
-        python,
-        target=desk.settings.target,
-        named_table=named_version_table(desk.settings),
-        ask_alembic=launch.history,
-    )
+    return load_release(project, python, desk.settings, launch.history)
 
 
 def wait_for_postgres(desk: Desk) -> Session:

@@ -1,6 +1,7 @@
 """Lead: take the leader lock, saying who has it while we wait; look again once it is ours."""
 
 from migrator.account import Account
+from migrator.errors import DatabaseUnavailable, InterruptedMidway
 from migrator.history.launch import IDENTITY_SQL, Launch
 from migrator.history.release import Release
 from migrator.history.sight import Seen, Sight, judge, look, tell
@@ -29,7 +30,10 @@ def lead(desk: Desk, account: Account, release: Release, sight: Sight) -> Leader
     def is_needless(session: Session) -> bool:
         if desk.settings.backup == "always":
             return False
-        rows = read_version_rows(session, sight.tables)
+        try:
+            rows = read_version_rows(session, sight.tables)
+        except DatabaseUnavailable:  # the leader holds a lock on the version table itself
+            return False
         if not rows or not all(release.graph.fits(table.rows, release.targets) for table in rows):
             return False
         state = judge(Seen(sight.tables, rows), release).state
@@ -50,8 +54,10 @@ def lead(desk: Desk, account: Account, release: Release, sight: Sight) -> Leader
 
 def take_stock(desk: Desk, account: Account, lock: LeaderLock, release: Release) -> Leadership:
     """Look again as the leader, and note what the later steps compare with."""
+    desk = desk.at(lock.session)
     with desk.connector.reopen("the database, as its leader") as session:
-        desk = desk.at(session)
+        if not session.value(lock.look_sql):
+            raise InterruptedMidway("the leader lock was lost, or is held on another server of the same name")
         launch = Launch(
             settings=desk.settings,
             project=release.project,

@@ -1,7 +1,7 @@
 """Verify: on a fresh connection, after the last commit, see that the version is there."""
 
 from migrator.account import Account
-from migrator.errors import VerificationFailed
+from migrator.errors import InterruptedMidway, VerificationFailed
 from migrator.history.sight import Sight, judge, look
 from migrator.model import VersionTable
 from migrator.postgres.catalog import InvalidIndex, invalid_indexes
@@ -12,6 +12,8 @@ def verify(leadership: Leadership, account: Account, tables: tuple[VersionTable,
     """Raise `VerificationFailed` unless the state fits and no index became INVALID during this run."""
     desk = leadership.desk
     with desk.connector.reopen("the result") as session:
+        if not session.value(leadership.lock.look_sql):
+            raise InterruptedMidway("the leader lock was lost before the result could be verified")
         seen = look(session, leadership.release, tables)
         broken = invalid_indexes(session) - leadership.invalid
     sight = judge(seen, leadership.release)
@@ -45,10 +47,10 @@ def _note(leadership: Leadership, account: Account, sight: Sight) -> None:
 
 
 def _unseen(leadership: Leadership, sight: Sight) -> str:
-    wanted = ", ".join(sorted(leadership.release.targets))
-    seen = ", ".join(sight.state.heads) if sight.state else ""
-    where = ", ".join(str(table) for table in sight.tables)
-    return f"every revision ran, yet a fresh connection sees {seen or 'no version'} in {where}, not {wanted}"
+    graph, targets = leadership.release.graph, leadership.release.targets
+    lacking = [one for one in sight.rows if not graph.fits(one.rows, targets)]
+    seen = "; ".join(f"{', '.join(sorted(one.rows)) or 'no version'} in {one.table}" for one in lacking)
+    return f"every revision ran, yet a fresh connection sees {seen}, not {', '.join(sorted(targets))}"
 
 
 def _rebuild(broken: frozenset[InvalidIndex]) -> str:

@@ -30,8 +30,10 @@ from tests.support.service import program
 from tests.support.target import AWKWARD, Target
 
 STARTER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+# A shell starts what runs in the background with SIGINT ignored, and so everything below it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from migrator.demo.cluster import Binaries, Cluster
 cluster = Cluster.start(Binaries(Path(sys.argv[1]), 18))
 print(cluster.socket_dir, flush=True)
