@@ -1,19 +1,15 @@
 """The graph of a release's revisions: what follows what, and what a database still lacks."""
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Self
 
 from migrator.errors import RevisionsInvalid
+from migrator.history.order import closure, newest_first
 from migrator.model import Revision, RevisionId
 
 Parents = Mapping[RevisionId, tuple[RevisionId, ...]]
-
-# As in Alembic: "+1", "head-2", "branch@+1"; what they mean depends on where the database is.
-_RELATIVE = re.compile(r"(?:(.+?)@)?(\w+)?((?:\+|-)\d+)")
-_SHORTEST_COMPLETED_ID = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +61,7 @@ class Graph:
 
     def ancestors(self, ids: Iterable[str]) -> frozenset[RevisionId]:
         """Add to the known ids all that must be applied before them, through parents and dependencies."""
-        return _closure(ids, self.parents)
+        return closure(ids, self.parents)
 
     def lineage(self, ids: Iterable[str]) -> frozenset[RevisionId]:
         """Add to the known ids all that precede them on their own lineage: dependencies are not followed."""
@@ -104,38 +100,13 @@ class Graph:
         """
         wanted = tuple(targets)
         missing = self.ancestors(wanted) - self.ancestors(rows)
-        return tuple(self.by_id[one] for one in reversed(_newest_first(self, missing, wanted)))
+        return tuple(self.by_id[one] for one in reversed(newest_first(self, missing, wanted)))
 
     def between(self, before: Iterable[str], after: Iterable[str]) -> tuple[RevisionId, ...]:
         """List the ids that `after` implies and `before` does not, oldest first; unknown ids do not count."""
         gained = self.ancestors(after) - self.ancestors(before)
         known = [one for one in after if one in self.by_id]
         return tuple(one.id for one in self.pending((), known) if one.id in gained)
-
-    def resolve(self, target: str) -> frozenset[RevisionId]:
-        """Find the revisions a target names; none for `base`, or for `head` of an empty history.
-
-        A target is what `alembic upgrade` takes, except for relative ones: `head`, `heads`, `base`, an id,
-        the beginning of exactly one, a branch label, or any of these on a branch: `branch@head`.
-
-        Raises:
-            RevisionsInvalid: there is no such revision, or more than one where one is meant.
-        """
-        if _RELATIVE.match(target):
-            message = (
-                f"target {target!r} is relative to the database's state; set MIGRATOR_TARGET to a revision"
-            )
-            raise RevisionsInvalid(message, remedy="set MIGRATOR_TARGET to a revision, head or heads")
-        before, at, after = target.partition("@")
-        branch_name, name = (before, after) if at else ("", before)
-        if name == "base":
-            return frozenset()
-        branch = _find(self, branch_name) if branch_name else None
-        if name == "heads":
-            return frozenset(_on_branch(self, self.heads, branch) if branch else self.final_heads)
-        if name == "head":
-            return _single_head(self, branch, target)
-        return frozenset((_find(self, name, branch),))
 
 
 def _by_id(revisions: Iterable[Revision]) -> dict[RevisionId, Revision]:
@@ -201,111 +172,3 @@ def _refuse_cycle(parents: Parents) -> None:
 def _file(revision: Revision) -> str:
     """Name the file of a revision as a person would look for it."""
     return revision.path.name if revision.path else "unknown file"
-
-
-def _closure(ids: Iterable[str], parents: Parents) -> frozenset[RevisionId]:
-    """Follow the parents of the known ids to the end; no recursion, for histories outgrow the stack."""
-    seen: set[RevisionId] = set()
-    todo = [RevisionId(one) for one in ids if one in parents]
-    while todo:
-        revision_id = todo.pop()
-        if revision_id not in seen:
-            seen.add(revision_id)
-            todo.extend(parents[revision_id])
-    return frozenset(seen)
-
-
-def _single_head(graph: Graph, branch: RevisionId | None, target: str) -> frozenset[RevisionId]:
-    """Find the one head there is, of the branch if one is given."""
-    heads = _on_branch(graph, graph.heads, branch) if branch else graph.heads
-    if len(heads) > 1:
-        remedy = "merge them, or set MIGRATOR_TARGET=heads or MIGRATOR_TARGET=branch@head"
-        message = f"target {target!r} means one head, but there are {len(heads)}: {', '.join(sorted(heads))}"
-        raise RevisionsInvalid(f"{message}; {remedy}", remedy=remedy, heads=sorted(heads))
-    return frozenset(heads)
-
-
-def _find(graph: Graph, name: str, branch: RevisionId | None = None) -> RevisionId:
-    """Find the revision of that id or label, or the only one beginning so; it must be on the branch."""
-    found = graph.labels.get(name, RevisionId(name))
-    if found not in graph.by_id:
-        found = _completed(graph, name, branch)
-    if branch is not None and not _share_lineage(graph, found, branch):
-        raise RevisionsInvalid(
-            f"revision {found} is not on the branch of revision {branch}; correct MIGRATOR_TARGET"
-        )
-    return found
-
-
-def _completed(graph: Graph, beginning: str, branch: RevisionId | None) -> RevisionId:
-    """Find the only revision whose id or label begins so; labels compete with ids, as in Alembic."""
-    named: dict[str, RevisionId] = {**{one: one for one in graph.by_id}, **graph.labels}
-    matches = [
-        name
-        for name, revision_id in named.items()
-        if len(name) >= _SHORTEST_COMPLETED_ID and beginning and name.startswith(beginning)
-        if branch is None or _share_lineage(graph, revision_id, branch)
-    ]
-    if not matches:
-        raise RevisionsInvalid(
-            f"this release has no revision or branch {beginning!r}; correct MIGRATOR_TARGET"
-        )
-    if len(matches) > 1:
-        message = f"{beginning!r} is the beginning of several revisions: {', '.join(sorted(matches))}"
-        raise RevisionsInvalid(f"{message}; set MIGRATOR_TARGET to a full id")
-    return named[matches[0]]
-
-
-def _on_branch(graph: Graph, ids: Iterable[RevisionId], branch: RevisionId) -> tuple[RevisionId, ...]:
-    """Keep those of the ids that share a lineage with the branch."""
-    return tuple(one for one in ids if _share_lineage(graph, one, branch))
-
-
-def _share_lineage(graph: Graph, one: RevisionId, other: RevisionId) -> bool:
-    """Whether one of them precedes the other, dependencies aside."""
-    return other in graph.lineage((one,)) or one in graph.lineage((other,))
-
-
-def _newest_first(graph: Graph, missing: frozenset[RevisionId], targets: Iterable[str]) -> list[RevisionId]:
-    """Sort as Alembic does: walk down one line as far as no other line still needs the revision.
-
-    Source: `RevisionMap._topological_sort`. Only ancestors among the missing can matter to it, since whatever
-    lies between two missing revisions is missing too.
-    """
-    inside = {one: tuple(p for p in graph.parents[one] if p in missing) for one in missing}
-    position = {revision.id: place for place, revision in enumerate(graph.revisions)}
-    tips = sorted(missing.intersection(targets), key=position.__getitem__)
-    beneath = [set(_closure((tip,), inside)) for tip in tips]
-    todo, output, at = set(missing), [], 0
-    while tips:
-        tip = tips[at]
-        waiting = next((n for n, ids in enumerate(beneath) if n != at and tip in ids), None)
-        if waiting is not None:
-            at = waiting
-            continue
-        if tip in todo:
-            output.append(tip)
-            todo.remove(tip)
-        following = [p for p in _direct_parents(graph, tip) if p in todo and p not in tips]
-        if not following:
-            del tips[at], beneath[at]
-            at = max(at - 1, 0)
-            continue
-        tips[at : at + 1] = following[:1]
-        if len(_direct_parents(graph, tip)) == 1:
-            # a plain step down: what lies beneath is what it was, less the one just passed
-            beneath[at].discard(tip)
-            continue
-        tips.extend(following[1:])
-        beneath[at] = set(_closure(following[:1], inside))
-        beneath.extend(set(_closure((parent,), inside)) for parent in following[1:])
-    return output
-
-
-def _direct_parents(graph: Graph, revision_id: RevisionId) -> tuple[RevisionId, ...]:
-    """List the parents, less the dependencies that an earlier revision of the lineage has declared."""
-    down = graph.by_id[revision_id].down
-    own = graph.dependencies.get(revision_id, ())
-    passed = graph.lineage(down) if own else ()
-    inherited = {dependency for ancestor in passed for dependency in graph.dependencies.get(ancestor, ())}
-    return tuple(dict.fromkeys((*down, *(one for one in own if one not in inherited))))

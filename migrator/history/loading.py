@@ -15,6 +15,7 @@ from migrator.history.release import (
     named_version_table,
     static_version_table,
 )
+from migrator.history.target import resolve_target
 from migrator.model import Revision, RevisionId
 from migrator.settings import Settings
 
@@ -34,7 +35,7 @@ def load_release(
         project,
         python,
         graph,
-        graph.resolve(settings.target),
+        resolve_target(graph, settings.target),
         history=history_name(graph, project, settings),
         named_table=named,
         static_table=None if named else static_version_table(project),

@@ -6,6 +6,7 @@ import pytest
 
 from migrator.errors import RevisionsInvalid
 from migrator.history.graph import Graph
+from migrator.history.target import resolve_target
 from migrator.model import Revision, RevisionId
 
 
@@ -56,9 +57,9 @@ def two_bases() -> Graph:
 def test_an_empty_history_is_valid_and_fits_a_database_without_rows() -> None:
     graph = Graph.build([])
     assert graph.heads == graph.bases == ()
-    assert graph.resolve("head") == graph.resolve("heads") == frozenset()
-    assert graph.fits((), graph.resolve("head"))
-    assert not graph.fits(("gone1",), graph.resolve("head"))
+    assert resolve_target(graph, "head") == resolve_target(graph, "heads") == frozenset()
+    assert graph.fits((), resolve_target(graph, "head"))
+    assert not graph.fits(("gone1",), resolve_target(graph, "head"))
 
 
 def test_a_repeated_id_names_both_files() -> None:
@@ -121,7 +122,7 @@ def test_an_id_with_a_character_of_the_target_syntax_is_refused() -> None:
 
 def test_head_with_several_heads_is_refused_with_the_heads_and_a_remedy(fork: Graph) -> None:
     with pytest.raises(RevisionsInvalid, match="left1, right1") as caught:
-        fork.resolve("head")
+        resolve_target(fork, "head")
     assert caught.value.exit_code == 11
     assert "MIGRATOR_TARGET=heads" in caught.value.message
     assert "branch@head" in caught.value.remedy
@@ -145,13 +146,13 @@ def test_a_target_resolves_as_in_alembic(fork: Graph, target: str, expected: set
         fork = Graph.build(
             one if one.id != "right1" else revision("right1", "base1") for one in fork.revisions
         )
-    assert fork.resolve(target) == expected
+    assert resolve_target(fork, target) == expected
 
 
 @pytest.mark.parametrize("target", ["", "nowhere", "nowhere@head", "left@right1", "@"])
 def test_a_target_that_names_nothing_is_refused(fork: Graph, target: str) -> None:
     with pytest.raises(RevisionsInvalid):
-        fork.resolve(target)
+        resolve_target(fork, target)
 
 
 @pytest.mark.parametrize("target", ["+1", "-1", "head-1", "left@+1", "aaaa1+2"])
@@ -159,19 +160,19 @@ def test_a_relative_target_is_refused_because_a_retry_would_mean_another_revisio
     fork: Graph, target: str
 ) -> None:
     with pytest.raises(RevisionsInvalid, match="relative"):
-        fork.resolve(target)
+        resolve_target(fork, target)
 
 
 def test_an_ambiguous_beginning_lists_what_it_could_mean(chain: Graph) -> None:
     with pytest.raises(RevisionsInvalid, match="aaaa1, aaaa2, aaaa3"):
-        chain.resolve("aaaa")
+        resolve_target(chain, "aaaa")
 
 
 def test_ids_of_three_characters_are_never_completed() -> None:
     graph = Graph.build([revision("001"), revision("002", "001")])
-    assert graph.resolve("002") == {"002"}
+    assert resolve_target(graph, "002") == {"002"}
     with pytest.raises(RevisionsInvalid):
-        graph.resolve("00")
+        resolve_target(graph, "00")
 
 
 def test_a_lineage_leaves_out_dependencies_and_ancestors_do_not(two_bases: Graph) -> None:
@@ -180,7 +181,7 @@ def test_a_lineage_leaves_out_dependencies_and_ancestors_do_not(two_bases: Graph
 
 
 def test_what_is_pending_comes_oldest_first_and_only_once(two_bases: Graph) -> None:
-    pending: list[str] = [one.id for one in two_bases.pending(["core1"], two_bases.resolve("heads"))]
+    pending: list[str] = [one.id for one in two_bases.pending(["core1"], resolve_target(two_bases, "heads"))]
     assert sorted(pending) == ["core2", "core3", "shop1", "shop2"]
     assert pending.index("core2") < pending.index("core3")
     assert max(pending.index("shop1"), pending.index("core2")) < pending.index("shop2")
@@ -226,6 +227,6 @@ def test_unknown_rows_are_not_redundant(chain: Graph) -> None:
 def test_a_chain_of_ten_thousand_revisions_is_no_deeper_than_the_stack() -> None:
     names = [f"{number:06}" for number in range(10_000)]
     graph = Graph.build(revision(name, *names[max(0, place - 1) : place]) for place, name in enumerate(names))
-    assert graph.resolve("head") == {names[-1]}
+    assert resolve_target(graph, "head") == {names[-1]}
     assert [one.id for one in graph.pending((), graph.heads)] == names
     assert graph.redundant([names[0], names[-1]]) == {names[0]}

@@ -23,6 +23,7 @@ from migrator.errors import RevisionsInvalid
 from migrator.history.graph import Graph
 from migrator.history.project import Project
 from migrator.history.reader import read_revisions
+from migrator.history.target import resolve_target
 from migrator.model import Revision, RevisionId
 
 REFUSALS = (RevisionError, CommandError, AssertionError)
@@ -149,7 +150,7 @@ def alembic_resolves(release: Release, target: str) -> frozenset[str] | None:
 def graph_resolves(release: Release, target: str) -> frozenset[str] | None:
     """Ask us what a target means; None if we refuse."""
     try:
-        return release.graph.resolve(target)
+        return resolve_target(release.graph, target)
     except RevisionsInvalid:
         return None
 
@@ -236,7 +237,7 @@ def test_the_plan_is_the_upgrade_that_alembic_would_run(
     for rows in reached:
         for target in ("heads", *graph.by_id):
             expected = alembic_pending(release, rows, target)
-            wanted = graph.resolve(target)
+            wanted = resolve_target(graph, target)
             planned = [one.id for one in graph.pending(rows, wanted)]
             assert set(planned) == set(expected)
             assert by_chance or planned == expected

@@ -5,6 +5,7 @@ import pytest
 from migrator.errors import ExitCode, StateRefused
 from migrator.history.graph import Graph
 from migrator.history.state import Parents, State, StateName, refuse_state, tell_state
+from migrator.history.target import resolve_target
 from migrator.model import Revision, RevisionId, VersionRows, VersionTable
 
 NEWER = "d4"
@@ -37,7 +38,7 @@ def tell(
     recorded: Parents | None = None,
     target: str = "heads",
 ) -> State:
-    return tell_state(graph, graph.resolve(target), tables, objects=objects, recorded=recorded or {})
+    return tell_state(graph, resolve_target(graph, target), tables, objects=objects, recorded=recorded or {})
 
 
 def pending(state: State) -> list[str]:
