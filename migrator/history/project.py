@@ -5,13 +5,13 @@ Nothing is imported: a location inside a package is looked for on the module sea
 
 import os
 import re
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from migrator.errors import SettingsInvalid
+from migrator.history.packages import absolute, find_package, module_folders
 
 if TYPE_CHECKING:
     from configparser import ConfigParser
@@ -70,7 +70,7 @@ class Project:
         Raises:
             SettingsInvalid: there is no configuration, it names no script location, or it is malformed.
         """
-        cwd = _absolute(cwd)
+        cwd = absolute(cwd)
         options = _Options.find(cwd, config, section)
         location = script_location or options.text("script_location") or _flask_folder(options.ini_file)
         if location is None:
@@ -187,7 +187,7 @@ class _Options:
 
 def _named(cwd: Path, config: str) -> Path:
     """Find the file that the setting names."""
-    file = _existing(_absolute(cwd / config))
+    file = _existing(absolute(cwd / config))
     if file is None:
         raise SettingsInvalid((f"there is no file {config} in {cwd}; correct MIGRATOR_ALEMBIC_CONFIG",))
     return file
@@ -251,69 +251,11 @@ def _nothing_found(cwd: Path, options: _Options) -> str:
 def _folder(location: str, cwd: Path, options: _Options, python: Path | None) -> Path | None:
     """Find the folder a location means: a path, or one inside a package, which may be nowhere to be seen."""
     if Path(location).is_absolute() or ":" not in location:
-        return _absolute(cwd / location)
+        return absolute(cwd / location)
     package, *inside = location.split(":")
     before = [cwd / one for one in options.prepend_sys_path()]
-    after = list(_module_folders(cwd, python))
-    found = _package(package, [*before, cwd, *after])
+    after = list(module_folders(cwd, python))
+    found = find_package(package, [*before, cwd, *after])
     # whether the working directory is searched depends on how the worker is started: both must agree
-    installed = _package(package, [*before, *after])
+    installed = find_package(package, [*before, *after])
     return found.joinpath(*inside) if found and installed in {None, found} else None
-
-
-def _package(dotted_name: str, folders: list[Path]) -> Path | None:
-    """Find the folder of a package, which may lie in other packages."""
-    for name in dotted_name.split("."):
-        folder = _portion(name, folders)
-        if folder is None:
-            return None
-        folders = [folder]
-    return folders[0]
-
-
-def _portion(name: str, folders: list[Path]) -> Path | None:
-    """Find the folder of one name: the first with an `__init__.py`, else the only one of that name."""
-    for folder in folders:
-        if (folder / name / "__init__.py").is_file():
-            return folder / name
-        if (folder / f"{name}.py").is_file():
-            return None
-    portions = {(folder / name).resolve() for folder in folders if (folder / name).is_dir()}
-    return portions.pop() if len(portions) == 1 else None
-
-
-def _module_folders(cwd: Path, python: Path | None) -> Iterator[Path]:
-    """List where an interpreter finds modules; asking it would cost more than everything else here."""
-    if python is None or _is_ours(cwd / python):
-        yield from (cwd / one for one in sys.path)
-        return
-    # the interpreter's own variable, which the worker inherits; it is no setting of ours
-    yield from (cwd / one for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one)
-    for site in _site_folders(_absolute(cwd / python)):
-        yield site
-        for file in sorted(site.glob("*.pth")):
-            # as in the site module, a line that starts with "import" is code, as of an editable install
-            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-            yield from (site / line.strip() for line in lines if not line.startswith(("#", "import")))
-
-
-def _is_ours(python: Path) -> bool:
-    """Whether it runs us too; in a virtual environment, by whatever name (its links lead out of it)."""
-    one, ours = _absolute(python), _absolute(Path(sys.executable))
-    return one == ours or (one.parent == ours.parent and sys.prefix != sys.base_prefix)
-
-
-def _site_folders(python: Path) -> list[Path]:
-    """Find the `site-packages` of an interpreter; none when several versions share its prefix."""
-    libraries = [folder for folder in python.parent.parent.glob("lib/python3*") if folder.is_dir()]
-    found = [
-        site for lib in libraries for site in (lib / "site-packages", lib / "dist-packages") if site.is_dir()
-    ]
-    version = python.resolve().name
-    exact = [site for site in found if site.parent.name == version]
-    return exact or (found if len(found) == 1 else [])
-
-
-def _absolute(path: Path) -> Path:
-    """Make a path absolute and tidy; links are kept: an interpreter's leads out of its environment."""
-    return Path(os.path.abspath(path))  # noqa: PTH100 - `resolve` follows links

@@ -1,6 +1,5 @@
 """What this image ships: its project, its revision graph, the interpreter its code runs under."""
 
-import os
 import re
 import sys
 from collections.abc import Collection, Mapping
@@ -61,16 +60,12 @@ def find_python(settings: Settings, environ: Mapping[str, str], cwd: Path) -> Pa
 
 def locate_project(settings: Settings, python: Path, cwd: Path) -> Project:
     """Find Alembic's configuration. Raises `SettingsInvalid` when there is none."""
-    is_ours = (
-        os.path.realpath(python) == os.path.realpath(sys.executable)
-        and python.parent == Path(sys.executable).parent
-    )
     return Project.locate(
         cwd,
         config=str(settings.alembic_config) if settings.alembic_config else None,
         section=settings.alembic_section,
         script_location=settings.script_location,
-        python=None if is_ours else python,
+        python=python,
     )
 
 
