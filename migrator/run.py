@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from migrator.account import Account
 from migrator.errors import DatabaseUnavailable, MigratorError
-from migrator.history.sight import Sight, judge, look, tell
+from migrator.history.sight import Sight, empty_sight, judge, look, tell
 from migrator.history.state import State, StateName, refuse_state
 from migrator.model import Outcome
 from migrator.steps.begin import load, wait_for_postgres
@@ -103,6 +103,11 @@ def _discovered(leadership: "Leadership", account: Account) -> tuple["Leadership
 
     if leadership.sight.state is not None:
         return leadership, False
+    if leadership.is_empty and leadership.release.targets:
+        sight = empty_sight(leadership.release)
+        account.saw(sight.state)
+        tell(sight, leadership.release, leadership.desk.events)
+        return replace(leadership, sight=sight), False
     has_backup = False
     with account.phase("discover"):
         tables = migrate.discover(leadership, may_write=False)
@@ -113,7 +118,7 @@ def _discovered(leadership: "Leadership", account: Account) -> tuple["Leadership
         with account.phase("discover"):
             tables = migrate.discover(leadership, may_write=True)
     with account.phase("state"):
-        sight: Sight = look_again(leadership, account, tables or ())
+        sight = look_again(leadership, account, tables or ())
     return replace(leadership, sight=sight), has_backup
 
 

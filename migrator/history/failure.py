@@ -1,5 +1,6 @@
 """What a worker's failure means for the operator."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,12 @@ from migrator.history.process import Report
 _BLOCKED = {"55P03", "40P01"}
 _LOST = ("08", "57P01", "57P02", "57P03", "53", "58", "40001")
 _REFUSED = ("28", "42501", "3D000")
+# A refused connection has no SQLSTATE in some drivers.
+_BUSY = re.compile(
+    r"too many clients|too many connections|connection slots are reserved|starting up|shutting down"
+    r"|not yet accepting|in recovery",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +38,6 @@ class Failure:
     where: str | None = None
     type: str | None = None
     refused: str | None = None
-    is_alembic_error: bool = False
     is_driver_error: bool = False
     has_exited: bool = False
 
@@ -46,7 +52,6 @@ class Failure:
             where=report.get("where"),
             type=report.get("type"),
             refused=report.get("refused"),
-            is_alembic_error=bool(report.get("is_alembic_error")),
             is_driver_error=bool(report.get("is_driver_error")),
             has_exited=bool(report.get("exit")),
         )
@@ -56,11 +61,21 @@ class Failure:
         """Whether a table lock could not be had; only then is trying again sound."""
         return self.sqlstate in _BLOCKED
 
+    @property
+    def is_session_lost(self) -> bool:
+        """Whether the driver lost its session, or got none, and the server had no chance to say why."""
+        return self.is_driver_error and not self.sqlstate
+
+    @property
+    def is_server_busy(self) -> bool:
+        """Whether a session was refused by a server that may grant one later."""
+        return _BUSY.search(self.message) is not None
+
 
 def judged(  # noqa: PLR0911 - a table: the first line that applies decides
-    failure: Failure, *, blockers: Iterable[str] = (), **facts: Any
+    failure: Failure, *, reached: bool = True, blockers: Iterable[str] = (), **facts: Any
 ) -> MigratorError:
-    """The error that tells the operator what to do differently."""
+    """The error that tells the operator what to do differently; `reached` is whether there was a session."""
     details: dict[str, Any] = {
         "revision": failure.revision,
         "sqlstate": failure.sqlstate,
@@ -78,7 +93,9 @@ def judged(  # noqa: PLR0911 - a table: the first line that applies decides
     if failure.is_blocked:
         who = ", ".join(blockers)
         return Blocked(f"{at}: {said}; blocked by {who or 'sessions that have ended meanwhile'}", **details)
-    if state.startswith(_LOST) or (failure.is_driver_error and not state):
+    if failure.is_session_lost and not reached and not failure.is_server_busy:
+        return PolicyRefused(f"env.py reached no database: {said}", remedy=_UNWATCHED["database"], **details)
+    if state.startswith(_LOST) or failure.is_session_lost:
         return InterruptedMidway(f"{at}: the session was lost: {said}", **details)
     if state.startswith(_REFUSED):
         return AccessDenied(f"{at}: Postgres refused: {said}", **details)
@@ -90,6 +107,8 @@ def judged(  # noqa: PLR0911 - a table: the first line that applies decides
 _UNWATCHED = {
     "database": "let env.py use the URL it is given (sqlalchemy.url or DATABASE_URL), or set the variable it "
     "reads to the same database",
+    "pooler": "set MIGRATOR_DIRECT_DATABASE_URL to Postgres itself, and let env.py use the URL it is given "
+    "(sqlalchemy.url or DATABASE_URL)",
     "offline": "let env.py pass a connection to context.configure() in online mode",
 }
 

@@ -1,7 +1,7 @@
 """What a worker is told: its orders, its environment, its interpreter."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,9 @@ _PARAMETERS = {
     "idle_in_transaction_session_timeout": "0",
     "transaction_timeout": "0",
 }
+# What also sessions must have that no SQLAlchemy engine opens; where it is not ordered, they do without.
+_BY_ENVIRONMENT = ("client_connection_check_interval", "default_transaction_read_only")
+_NAME_BYTES = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +63,16 @@ class Launch:
         """A worker that upgrades to the target."""
         return self._start("upgrade", self._limits(lock_timeout), look_sql=look_sql)
 
+    @property
+    def worker_name(self) -> str:
+        """How the worker's sessions name themselves: cut where Postgres would, but never in the run's id."""
+        who, _, run = self.application.encode("ascii", "replace").decode().rpartition(" run ")
+        tail = f" run {run} worker"
+        return who[: _NAME_BYTES - len(tail)] + tail
+
     def _limits(self, lock_timeout: timedelta) -> dict[str, str]:
         return _PARAMETERS | {
-            "application_name": f"{self.application} worker"[:63],
+            "application_name": self.worker_name,
             "lock_timeout": str(milliseconds(lock_timeout)),
             "statement_timeout": str(milliseconds(self.settings.statement_timeout)),
         }
@@ -79,6 +89,8 @@ class Launch:
             "target": self.settings.target,
             "url": self.dsn.url(),
             "driver": self.dsn.driver,
+            "url_driver": self.project.url_driver,
+            "libpq_options": self.environ.get("PGOPTIONS", ""),
             "is_async": is_async(self.project),
             "configure": self._configure_options(),
             "parameters": dict(parameters),
@@ -88,18 +100,21 @@ class Launch:
             "identity_sql": IDENTITY_SQL,
             "identity": self.identity,
         }
-        return WorkerProcess(self.python, orders, self._environment(), self.stop)
+        return WorkerProcess(self.python, orders, self._environment(parameters), self.stop)
 
     def _configure_options(self) -> dict[str, Any]:
         return {"transaction_per_migration": True} if self.settings.transaction == "revision" else {}
 
-    def _environment(self) -> dict[str, str]:
-        """Say where the database is in every way projects expect: `DATABASE_URL` and libpq's variables."""
-        environ = {**self.environ, "PYTHONUNBUFFERED": "1"}
-        given = environ.get("DATABASE_URL")
-        if self.settings.direct_database_url or not given or environ.get("MIGRATOR_DATABASE_URL"):
-            driver = _driver(given) or self.dsn.driver
-            environ["DATABASE_URL"] = self.dsn.url(driver)
+    def _environment(self, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Say where the database is in every way projects expect: `DATABASE_URL` and libpq's variables.
+
+        Sessions that user code opens without SQLAlchemy get by environment what they must have.
+        """
+        options = [f"-c {name}={parameters[name]}" for name in _BY_ENVIRONMENT if name in parameters]
+        environ = {**self.environ, "PYTHONUNBUFFERED": "1", "DATABASE_URL": self._database_url()}
+        if parameters:
+            environ["PGAPPNAME"] = parameters["application_name"]
+            environ["PGOPTIONS"] = " ".join([self.environ.get("PGOPTIONS", ""), *options]).strip()
         if self.dsn.hosts:
             host, port = self.dsn.hosts[0]
             environ |= {"PGHOST": host, "PGPORT": str(port or 5432)}
@@ -110,14 +125,22 @@ class Launch:
             environ["PGPASSWORD"] = self.dsn.password.reveal()
         return environ
 
+    def _database_url(self) -> str:
+        """The operator's own text if it names what was chosen; the driver in it is kept anyway."""
+        given = self.environ.get("DATABASE_URL", "")
+        named = _parsed(given)
+        if named is not None and replace(named, driver=None) == replace(self.settings.dsn, driver=None):
+            return given
+        return self.dsn.url((named and named.driver) or self.dsn.driver)
+
 
 def milliseconds(duration: timedelta) -> int:
     """As Postgres takes its timeouts; 0 is none."""
     return round(duration.total_seconds() * 1000)
 
 
-def _driver(url: str | None) -> str | None:
+def _parsed(url: str) -> Dsn | None:
     try:
-        return Dsn.parse(url).driver if url else None
+        return Dsn.parse(url) if url else None
     except ValueError:  # another kind of URL: ours takes its place
         return None

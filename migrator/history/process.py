@@ -14,10 +14,13 @@ from typing import Any
 
 from migrator.child import die_with_parent
 from migrator.clock import Stop
-from migrator.errors import PolicyRefused
+from migrator.errors import InterruptedMidway, PolicyRefused
 
 _WORKER = Path(__file__).parent.parent / "worker" / "main.py"
 _CHUNK_BYTES = 1 << 16
+_CHUNKS_LEFT = 32  # more than a pipe holds
+_LOOK_SECONDS = 0.25
+_MUTE_SECONDS = 2.0
 # Terminal escapes: CSI sequences, OSC strings, and other two-byte ones.
 _ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -65,7 +68,9 @@ class WorkerProcess:
     def reports(self, tick_seconds: float) -> Iterator[Report]:
         """Everything the worker reports, until it has ended; `{"is": "tick"}` at least so often in between.
 
-        What it prints comes as `{"is": "output", "stream": …, "line": …}`. Raises when told to stop.
+        What it prints comes as `{"is": "output", "stream": …, "line": …}`. When the process itself has ended,
+        whatever it started is killed: a child may hold the pipes for ever. Raises when told to stop, and
+        `InterruptedMidway` when what it reports makes no sense.
         """
         selector = selectors.DefaultSelector()
         selector.register(self._stop.wakeup, selectors.EVENT_READ)
@@ -75,11 +80,13 @@ class WorkerProcess:
             self._lines[descriptor] = b""
             selector.register(descriptor, selectors.EVENT_READ)
         open_streams = set(self._names)
-        told = time.monotonic()
+        told = heard = time.monotonic()
         with selector:
-            while self._reports in open_streams or (open_streams and self._process.poll() is None):
-                ready = {key.fd for key, _ in selector.select(tick_seconds)}
+            while self.is_alive() and time.monotonic() - heard < _MUTE_SECONDS:
+                ready = {key.fd for key, _ in selector.select(min(tick_seconds, _LOOK_SECONDS))}
                 self._stop.check()
+                if self._reports in open_streams:  # it closes them by ending; else there is nobody to hear
+                    heard = time.monotonic()
                 for descriptor in sorted(ready & open_streams):
                     chunk = _read(descriptor)
                     if chunk == b"":
@@ -89,6 +96,7 @@ class WorkerProcess:
                 if time.monotonic() - told >= tick_seconds:
                     told = time.monotonic()
                     yield {"is": "tick"}
+            self._kill_group()
             yield from self._rest(open_streams)
 
     def _streams(self) -> dict[int, str]:
@@ -103,7 +111,9 @@ class WorkerProcess:
     def _rest(self, open_streams: set[int]) -> Iterator[Report]:
         """A grandchild may keep the pipes open for ever: take what is there and leave."""
         for descriptor in sorted(open_streams):
-            while chunk := _read(descriptor):
+            for _ in range(_CHUNKS_LEFT):
+                if not (chunk := _read(descriptor)):
+                    break
                 yield from self._split(descriptor, chunk)
         for descriptor in sorted(self._names):
             yield from self._split(descriptor, b"")
@@ -124,13 +134,13 @@ class WorkerProcess:
         self._lines[descriptor] = rest
         for number, line in enumerate(lines):
             if not is_output:
-                yield json.loads(line)
+                yield _report(line)
             elif shown := printable(line):
                 size = len(line) + (0 if number else left_out)
                 yield {"is": "output", "stream": self._names[descriptor], "line": shown, "size_bytes": size}
 
     def wait(self) -> int:
-        """Its exit status, negative for a signal."""
+        """Its exit status, negative for a signal. It has ended by itself, or `reports` has ended it."""
         status = self._process.wait()
         self._close()
         return status
@@ -145,10 +155,13 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End it and whatever it started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._kill_group()
         self._process.wait()
         self._close()
+
+    def _kill_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _write(self, line: bytes) -> None:
         try:
@@ -164,6 +177,32 @@ class WorkerProcess:
             if descriptor >= 0:
                 os.close(descriptor)
         self._control = self._reports = -1
+
+
+def _report(line: bytes) -> Report:
+    """Read a report. One that makes no sense may hide one that says what was committed.
+
+    Half a character (from an undecodable byte, say) could be written neither to events nor to the ledger.
+    """
+    try:
+        report = json.loads(line)
+    except ValueError:
+        report = None
+    if not isinstance(report, dict) or not isinstance(report.get("is"), str):
+        raise InterruptedMidway("the worker was lost: something else wrote to its report pipe")
+    return {name: _whole(value) for name, value in report.items()}
+
+
+def _whole(value: Any) -> Any:
+    match value:
+        case str():
+            return value.replace("\0", "\\0").encode(errors="backslashreplace").decode()
+        case list():
+            return [_whole(one) for one in value]
+        case dict():
+            return {name: _whole(one) for name, one in value.items()}
+        case _:
+            return value
 
 
 def unfit_interpreter(python: Path) -> PolicyRefused:

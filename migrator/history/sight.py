@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from migrator.history.release import Release
-from migrator.history.state import Parents, State, tell_state
+from migrator.history.state import Parents, State, StateName, tell_state
 from migrator.ledger import read_ledger
 from migrator.model import VersionRows, VersionTable
 from migrator.postgres.catalog import object_names, read_version_rows
@@ -52,6 +52,12 @@ def judge(seen: Seen, release: Release) -> Sight:
     objects = release.mentioned(seen.objects)
     state = tell_state(release.graph, release.targets, seen.rows, objects=objects, recorded=seen.recorded)
     return Sight(seen.tables, seen.rows, state)
+
+
+def empty_sight(release: Release) -> Sight:
+    """What there is to see in an empty database, whatever `env.py` calls its version tables."""
+    pending = release.graph.pending((), release.targets)
+    return Sight((), (), State(StateName.FRESH, (), "the database is empty", pending))
 
 
 def tell(sight: Sight, release: Release, events: Events) -> None:

@@ -4,14 +4,15 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from migrator.clock import Clock, utc_now
-from migrator.errors import InterruptedMidway, RevisionsInvalid
+from migrator.errors import InterruptedMidway, MigratorError, RevisionsInvalid
 from migrator.history.failure import Failure, judged
 from migrator.history.launch import Launch
 from migrator.history.process import Report, WorkerProcess, unfit_interpreter
 from migrator.model import RevisionId, VersionTable
-from migrator.postgres.activity import Blocker, Observer, cancel_statements, end_sessions
+from migrator.postgres.activity import Backend, Blocker, Observer, cancel_statements, end_sessions
 from migrator.postgres.leader import LeaderLock
 from migrator.postgres.session import Connector
 from migrator.telemetry.events import Events
@@ -35,6 +36,7 @@ class Attempt:
     partial: set[str] = field(default_factory=set)
     tables: tuple[VersionTable, ...] = ()
     ready: bool = False
+    reached: bool = False  # whether a session to the target was there, however briefly
     configured: bool = False
     finished: bool = False
     failure: Failure | None = None
@@ -48,6 +50,8 @@ class Attempt:
     def note(self, report: Report) -> None:
         """Take in what needs no event."""
         match report["is"]:
+            case "ready":
+                self.ready = True
             case "configured":
                 self.configured = True
             case "version_table":
@@ -82,13 +86,8 @@ class Upgrader:
         """Run `env.py` without migrating, to learn its version tables. Raises like `upgrade`."""
         attempt = self._listen(self.launch.discovery(self.lock.look_sql, may_write=may_write))
         if attempt.failure is not None:
-            raise judged(attempt.failure)
-        _must_be_configured(attempt)
-        if not attempt.tables:
-            raise RevisionsInvalid(
-                "env.py configured a connection but never called context.run_migrations()",
-                remedy="let env.py call context.run_migrations() in online mode",
-            )
+            raise self._judged(attempt.failure, attempt)
+        _must_have_run(attempt)
         return attempt
 
     def upgrade(
@@ -119,18 +118,22 @@ class Upgrader:
             self._listen(self.launch.upgrade(self.lock.look_sql, limit), attempt)
             failure = attempt.failure
             if failure is None:
-                _must_be_configured(attempt)
+                _must_have_run(attempt)
                 return attempt
             self._tell_failure(failure, attempt)
             spent = self.clock.monotonic() - started
             may_retry = failure.is_blocked and not attempt.half_applied
             if not may_retry or spent >= patience.total_seconds():
                 named = [str(one) for one in attempt.blockers]
-                raise judged(
-                    failure, blockers=named, half_applied=list(attempt.half_applied), attempts=number + 1
-                )
+                raise self._judged(failure, attempt, blockers=named, attempts=number + 1)
             self.clock.sleep(min(15.0, 0.5 * 2**number) * random.uniform(0.5, 1.0))  # noqa: S311
             number += 1
+
+    def _judged(self, failure: Failure, attempt: Attempt, **facts: Any) -> MigratorError:
+        """Judge it; an address that does not answer is env.py's own only while ours does."""
+        if failure.is_session_lost and not attempt.reached:
+            self.lock.prove()
+        return judged(failure, reached=attempt.reached, half_applied=list(attempt.half_applied), **facts)
 
     def _listen(self, worker: WorkerProcess, attempt: Attempt | None = None) -> Attempt:
         """Follow a worker to its end. Whatever interrupts us ends it as well, and its statements."""
@@ -145,7 +148,7 @@ class Upgrader:
                     self._hear(report, attempt, watch)
             status = worker.wait()
         except BaseException:
-            self._end(worker, watch.pids)
+            self._end(worker, watch.backends)
             raise
         finally:
             watch.close()
@@ -168,9 +171,11 @@ class Upgrader:
                     size_bytes=report["size_bytes"],
                 )
             case "session":
+                attempt.reached |= report["ours"]
                 watch.note(report)
                 if not report["ours"]:
-                    self._warn(f"env.py opened a session to another database: {report['identity']}")
+                    name = report["identity"].rsplit("/", 2)[0]
+                    self._warn(f"env.py opened a session to another database: {name}")
             case "stranger":
                 self._warn(f"env.py opened a connection that is not to Postgres: {report['driver']}")
             case "started":
@@ -225,17 +230,17 @@ class Upgrader:
             )
         attempt.blockers = found or attempt.blockers
 
-    def _end(self, worker: WorkerProcess, pids: set[int]) -> None:
+    def _end(self, worker: WorkerProcess, backends: set[Backend]) -> None:
         """Cancel on the server first: killing a client leaves its statement running there."""
         worker.ask_to_stop()
         end = self.clock.monotonic() + _GRACE_SECONDS
         try:
             while worker.is_alive() and self.clock.monotonic() < end:
-                cancel_statements(self.connector, pids)
+                cancel_statements(self.connector, self.launch.worker_name, backends)
                 self.clock.sleep(_CANCEL_PAUSE_SECONDS)
         finally:  # a signal may come in now
             worker.kill()
-            end_sessions(self.connector, pids)
+            end_sessions(self.connector, self.launch.worker_name, backends)
 
 
 class _Watch:
@@ -246,12 +251,12 @@ class _Watch:
         self._lock = lock
         self._clock = clock
         self._proven = clock.monotonic()
-        self.pids: set[int] = set()
+        self.backends: set[Backend] = set()
 
     def note(self, report: Report) -> None:
         """Remember the sessions that are to be observed."""
         if report["ours"]:
-            self.pids.add(report["pid"])
+            self.backends.add(Backend(report["pid"], report["start"]))
 
     def prove_leadership(self) -> None:
         """See every few seconds that we still lead."""
@@ -261,7 +266,7 @@ class _Watch:
 
     def blockers(self) -> tuple[Blocker, ...]:
         """Who keeps the worker's sessions waiting, as far as we can see."""
-        return self._observer.blockers(self.pids) if self.pids else ()
+        return self._observer.blockers(one.pid for one in self.backends) if self.backends else ()
 
     def close(self) -> None:
         """End the observation."""
@@ -275,10 +280,12 @@ def _rung(number: int, top: timedelta) -> timedelta:
     return min(timedelta(seconds=_LADDER_SECONDS[min(number, len(_LADDER_SECONDS) - 1)]), top)
 
 
-def _must_be_configured(attempt: Attempt) -> None:
-    if not attempt.configured:
+def _must_have_run(attempt: Attempt) -> None:
+    """An `env.py` that ends in peace may still have done nothing."""
+    missing = "context.run_migrations()" if attempt.configured else "context.configure() with a connection"
+    if not attempt.tables:
         raise RevisionsInvalid(
-            "env.py ended without context.configure() and a connection: nothing could be migrated",
+            f"env.py ended without {missing}: nothing could be migrated",
             remedy="let env.py call context.configure(connection=…) and context.run_migrations() in "
             "online mode",
         )

@@ -72,23 +72,34 @@ def blockers(session: Session, pids: Iterable[int]) -> tuple[Blocker, ...]:
     return tuple(Blocker(*row) for row in rows)
 
 
-def cancel_statements(connector: Connector, pids: Iterable[int]) -> None:
-    """Cancel what these backends of our own role are doing; a server that is away cancels by itself."""
-    _signal(connector, "pg_cancel_backend", pids)
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A server process; its start tells it from a later one with the same pid."""
+
+    pid: int
+    start: str | None  # seconds since 1970, as the server writes them; None where it would not say
 
 
-def end_sessions(connector: Connector, pids: Iterable[int]) -> None:
-    """End these sessions of our own role."""
-    _signal(connector, "pg_terminate_backend", pids)
+def cancel_statements(connector: Connector, application: str, backends: Iterable[Backend]) -> None:
+    """Cancel what these backends, and those of this name, are doing; a server that is away does it itself."""
+    _signal(connector, "pg_cancel_backend", application, backends)
 
 
-def _signal(connector: Connector, function: str, pids: Iterable[int]) -> None:
+def end_sessions(connector: Connector, application: str, backends: Iterable[Backend]) -> None:
+    """End these sessions, and those of this name, as far as they are our own role's."""
+    _signal(connector, "pg_terminate_backend", application, backends)
+
+
+def _signal(connector: Connector, function: str, application: str, backends: Iterable[Backend]) -> None:
+    known = list(backends)
     try:
         with connector.open(timeout_seconds=2.0) as session:
             session.rows(
-                f"SELECT {function}(a.pid) FROM pg_stat_activity a WHERE a.pid = ANY(%s) "  # noqa: S608
-                "AND a.usename = current_user AND a.datname = current_database()",
-                [list(pids)],
+                f"SELECT {function}(a.pid) FROM pg_stat_activity a "  # noqa: S608
+                "WHERE a.usename = current_user AND a.datname = current_database() "
+                "AND (a.application_name = %s OR (a.pid, extract(epoch FROM a.backend_start)::text) "
+                "IN (SELECT * FROM unnest(%s::int[], %s::text[])))",
+                [application, [one.pid for one in known], [one.start for one in known]],
             )
     except (psycopg.Error, MigratorError):
         # We are leaving anyway, and client_connection_check_interval ends them within a second.

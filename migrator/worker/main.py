@@ -14,7 +14,9 @@ Traps it is built around:
 - Only replacing `configure` on the *instance* reaches `env.py`: a subclass is not what `alembic.context`
   proxies.
 - The version row is written before the commit. A revision is reported as committed only once the commit that
-  contains it has returned, which the next thing that happens on the connection tells.
+  contains it has returned, which the next thing that happens on the connection tells; not after a rollback.
+- A revision can commit behind SQLAlchemy's back: `op.execute("COMMIT")`, or an engine in autocommit.
+- User code may fork: a child that keeps the report pipe would have the runner listen for ever.
 """
 
 from __future__ import annotations
@@ -43,7 +45,23 @@ _LIBPQ_ONLY = frozenset(
 )
 _LONGEST_STATEMENT = 2000
 _SQLSTATE_LENGTH = 5
-_CONCURRENTLY = re.compile(r"\bCONCURRENTLY\b", re.IGNORECASE)
+_BACKEND_START = (
+    "SELECT extract(epoch FROM backend_start)::text FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+)
+# What may hold any word: literals, comments, bodies of functions.
+_OPAQUE = re.compile(
+    r"\$(\w*)\$.*?\$\1\$|'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|\bBEGIN\s+ATOMIC\b.*\bEND\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_TELLING = re.compile(r"\b(?:COMMIT|END|ROLLBACK|ABORT|CONCURRENTLY)\b", re.IGNORECASE)
+_ENDING = re.compile(
+    r"(?:^|;)\s*(?:(?P<commit>COMMIT|END)|ROLLBACK|ABORT)\b"
+    r"(?!\s+(?:PREPARED|(?:(?:WORK|TRANSACTION)\s+)?TO)\b)",
+    re.IGNORECASE,
+)
+_CONCURRENTLY = re.compile(r"(?P<refresh>\bREFRESH\b.*)?\bCONCURRENTLY\b", re.IGNORECASE | re.DOTALL)
+_PARAMETER_VALUE = re.compile(r"(invalid input for query argument \$\d+).*", re.DOTALL)
+_IDLE, _BEGUN = 0, 2  # psycopg2's TRANSACTION_STATUS_IDLE and STATUS_BEGIN
 
 Orders = dict[str, Any]
 
@@ -66,15 +84,24 @@ class Reports:
 
     def __init__(self, descriptor: int) -> None:
         """Write to this file descriptor."""
-        self._descriptor = descriptor
+        self._descriptor: int | None = descriptor
         self._lock = threading.Lock()
 
     def __call__(self, kind: str, **facts: Any) -> None:
         """Report one fact, whole."""
+        descriptor = self._descriptor
+        if descriptor is None:
+            return
         line = json.dumps(dict({"is": kind}, **facts), default=str).encode() + b"\n"
         with self._lock:
             while line:
-                line = line[os.write(self._descriptor, line) :]
+                line = line[os.write(descriptor, line) :]
+
+    def leave(self) -> None:
+        """Say nothing any more, and let go of the pipe: this is a forked child."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 class Watch:
@@ -87,6 +114,7 @@ class Watch:
         self._report = report
         self._done: list[str] = []
         self._committing: list[str] = []
+        self._savepoints: dict[str, int] = {}  # name → how many were done before it
         self._started = 0.0
         self._partial = False
 
@@ -108,6 +136,27 @@ class Watch:
         if self._is_ours(connection):
             self._committing, self._done = self._committing + self._done, []
             self._mark_partial()
+
+    def failed(self, connection: Any) -> None:
+        """Something failed on the connection: if it was a commit, nothing is committed as far as we know."""
+        if self._is_ours(connection):
+            self._committing = []
+
+    def rolled_back(self, connection: Any) -> None:
+        """What is done and not committed is undone."""
+        if self._is_ours(connection):
+            self.finish()
+            self._done = []
+
+    def saved(self, connection: Any, savepoint: str) -> None:
+        """A savepoint is set: rolling back to it leaves what was done before."""
+        if self._is_ours(connection):
+            self._savepoints[savepoint] = len(self._done)
+
+    def rolled_back_to(self, connection: Any, savepoint: str) -> None:
+        """What was done since the savepoint is undone."""
+        if self._is_ours(connection):
+            del self._done[self._savepoints.get(savepoint, 0) :]
 
     def autocommitting(self, connection: Any) -> None:
         """A statement that commits itself is about to be sent."""
@@ -150,6 +199,7 @@ class Sessions:
         self._look = orders["look_sql"]
         self._identity = orders["identity_sql"]
         self._target = orders["identity"]
+        self._options: str = orders["libpq_options"]
         self._report = report
         self._watch = watch
         self._lock_timeout: str | None = orders["parameters"].get("lock_timeout")
@@ -161,17 +211,44 @@ class Sessions:
         from sqlalchemy import event
         from sqlalchemy.engine import Engine
 
+        event.listen(Engine, "do_connect", self._connecting)
         event.listen(Engine, "connect", self._connected)
         event.listen(Engine, "commit", self._committing)
+        event.listen(Engine, "rollback", self._watch.rolled_back)
+        event.listen(Engine, "savepoint", self._watch.saved)
+        event.listen(Engine, "rollback_savepoint", self._rolled_back_to)
+        event.listen(Engine, "handle_error", self._failed)
         event.listen(Engine, "before_cursor_execute", self._executing)
         event.listen(Engine, "after_cursor_execute", self._executed)
+
+    def _connecting(self, dialect: Any, _record: Any, _arguments: Any, words: dict[str, Any]) -> None:
+        """Leave our PGOPTIONS to sessions that SQLAlchemy does not open: poolers refuse unknown ones."""
+        if dialect.driver.startswith("psycopg"):
+            words.setdefault("options", self._options)
 
     def _connected(self, dbapi_connection: Any, record: Any) -> None:
         """Set limits, take the fence, look who leads; leave no transaction open behind us."""
         driver = type(dbapi_connection).__module__
-        if not any(name in driver for name in ("psycopg", "asyncpg", "pg8000")):
+        if not any(name in driver for name in ("psycopg", "asyncpg")):
             self._report("stranger", driver=driver)
             return
+        pid, start, identity = _ask(
+            dbapi_connection, f"SELECT pg_backend_pid(), ({_BACKEND_START}), ({self._identity})"
+        )
+        ours, pooled = identity == self._target, _client_side_pid(dbapi_connection) != pid
+        if ours and pooled:
+            dbapi_connection.rollback()
+            raise Refused("pooler", "env.py's session goes through a pooler, which would hand it to others")
+        if not pooled:
+            self._limit(dbapi_connection)
+        fenced = ours and (self._look is None or self._fenced(dbapi_connection))
+        dbapi_connection.commit()
+        record.info["migrator"] = {"fenced": fenced, "identity": identity}
+        self._report("session", pid=pid, start=start, ours=ours, identity=identity)
+        if ours and not fenced:
+            raise Refused("leader", "another runner leads: this session may not migrate")
+
+    def _limit(self, dbapi_connection: Any) -> None:
         sql = ", ".join(f"({_literal(name)}, {_literal(value)})" for name, value in self._set.items())
         # Joining pg_settings leaves out what an older server does not know.
         _ask(
@@ -179,14 +256,6 @@ class Sessions:
             f"SELECT count(set_config(s.name, v.value, false)) FROM (VALUES {sql}) v(name, value) "  # noqa: S608
             "JOIN pg_settings s ON s.name = v.name",
         )
-        pid, identity = _ask(dbapi_connection, f"SELECT pg_backend_pid(), ({self._identity})")
-        ours = identity == self._target
-        fenced = ours and (self._look is None or self._fenced(dbapi_connection))
-        dbapi_connection.commit()
-        record.info["migrator"] = {"pid": pid, "fenced": fenced, "identity": identity}
-        self._report("session", pid=pid, ours=ours, fenced=fenced, identity=identity, driver=driver)
-        if ours and not fenced:
-            raise Refused("leader", "another runner leads: this session may not migrate")
 
     def _fenced(self, dbapi_connection: Any) -> bool:
         has_fence = bool(_ask(dbapi_connection, self._fence)[0])
@@ -198,7 +267,7 @@ class Sessions:
             raise Stopped("stopped by the runner")
         about = connection.info.get("migrator")
         if about is None or not about["fenced"]:
-            where = about["identity"] if about else "a database that cannot be watched"
+            where = about["identity"].rsplit("/", 2)[0] if about else "a database that cannot be watched"
             raise Refused(
                 "database", f"env.py migrates {where}, which is not the database this run was given"
             )
@@ -213,21 +282,34 @@ class Sessions:
     def _executing(
         self, connection: Any, _cursor: Any, statement: str, _parameters: Any, _context: Any, _many: Any
     ) -> None:
+        self._watch.settled(connection)
         if self.stopping:
             raise Stopped("stopped by the runner")
-        if _is_autocommit(connection):
+        if _ending(statement) == "commit":
+            self._committing(connection)
+        elif _is_autocommit(connection):
             if self._is_fenced(connection):
                 self.look(connection)
             self._watch.autocommitting(connection)
-            if _CONCURRENTLY.search(statement):
-                self._set_lock_timeout(connection, self._concurrently_lock_timeout)
-        self._watch.settled(connection)
+        if _is_concurrent(statement, connection):
+            self._set_lock_timeout(connection, self._concurrently_lock_timeout)
 
     def _executed(
         self, connection: Any, _cursor: Any, statement: str, _parameters: Any, _context: Any, _many: Any
     ) -> None:
-        if _is_autocommit(connection) and _CONCURRENTLY.search(statement):
+        ending = _ending(statement)
+        if ending == "commit":
+            self._watch.settled(connection)
+        elif ending == "rollback":
+            self._watch.rolled_back(connection)
+        if _is_concurrent(statement, connection):
             self._set_lock_timeout(connection, self._lock_timeout)
+
+    def _rolled_back_to(self, connection: Any, name: str, _context: Any) -> None:
+        self._watch.rolled_back_to(connection, name)
+
+    def _failed(self, context: Any) -> None:
+        self._watch.failed(context.connection)
 
     def _set_lock_timeout(self, connection: Any, milliseconds: str | None) -> None:
         """CONCURRENTLY waits for old transactions and blocks nobody: a short limit would only spoil it."""
@@ -240,17 +322,60 @@ class Sessions:
 
 
 def _is_autocommit(connection: Any) -> bool:
-    return bool(connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT")
+    """Whether the next statement commits itself.
+
+    The driver knows: an engine's own isolation level is in no option. After a `COMMIT` that was executed as
+    text, psycopg2 and asyncpg still believe their transaction to be open, and begin none.
+    """
+    adapted = connection.connection
+    if getattr(adapted, "autocommit", False):
+        return True
+    driver: Any = getattr(adapted, "_connection", None)
+    if hasattr(driver, "is_in_transaction"):
+        return adapted._transaction is not None and not driver.is_in_transaction()  # noqa: SLF001 - as above
+    if hasattr(adapted, "get_transaction_status"):
+        return bool(adapted.status == _BEGUN and adapted.get_transaction_status() == _IDLE)
+    return False
+
+
+def _client_side_pid(dbapi_connection: Any) -> int:
+    """The backend's pid as the startup packet said it; a pooler says another one."""
+    driver = getattr(dbapi_connection, "_connection", dbapi_connection)
+    ask = getattr(driver, "get_server_pid", None) or getattr(driver, "get_backend_pid", None)
+    return int(ask() if ask else driver.info.backend_pid)
+
+
+def _ending(statement: str) -> str | None:
+    """Whether a statement ends the transaction by itself: `commit`, `rollback`, or neither."""
+    endings = list(_ENDING.finditer(_bare(statement)))
+    if any(one["commit"] for one in endings):
+        return "commit"
+    return "rollback" if endings else None
+
+
+def _is_concurrent(statement: str, connection: Any) -> bool:
+    """Whether it waits for others without blocking them; a REFRESH does so only outside a transaction."""
+    found = _CONCURRENTLY.search(_bare(statement))
+    return found is not None and (not found["refresh"] or _is_autocommit(connection))
+
+
+def _bare(statement: str) -> str:
+    """The statement's own words, if any of them matters here."""
+    return _OPAQUE.sub(" ", statement).lstrip() if _TELLING.search(statement) else ""
 
 
 def main() -> NoReturn:
     """Take orders, work, report how it ended, and end."""
     control, out = int(sys.argv[1]), int(sys.argv[2])
+    for descriptor in (control, out):
+        os.set_inheritable(descriptor, False)  # noqa: FBT003 - it takes no keyword
     sys.argv = ["alembic"]
     _leave_own_folder()
     stream = os.fdopen(control, "rb", buffering=0)
     orders = json.loads(_line(stream))
     report = Reports(out)
+    os.register_at_fork(after_in_child=report.leave)
+    os.register_at_fork(after_in_child=stream.close)
     work = Work(orders, report)
     threading.Thread(target=_obey, args=(stream, work.sessions), daemon=True).start()
     status = 1
@@ -385,7 +510,7 @@ class Work:
         """Between two revisions without an open transaction, what was being committed is committed."""
         self.watch.finish()
         connection: Any = context.connection
-        if not connection.in_transaction():
+        if not connection.in_transaction() or _is_autocommit(connection):
             self.watch.committing(connection)
             self.watch.finish()
 
@@ -404,8 +529,8 @@ class Work:
                 options["on_version_apply"] = (*theirs, *callbacks)
             options.update(extra)
             original(connection=connection, **options)
-            self.watch.connection = connection
-            self._report("configured", pid=connection.info.get("migrator", {}).get("pid"))
+            self.watch.connection, self.watch.current = connection, None
+            self._report("configured")
             self.sessions.look(connection)
 
         environment.configure = configure
@@ -429,7 +554,7 @@ def _config(orders: Orders) -> Config:
     config = Config(orders.get("config_file"), **words)
     if orders.get("script_location"):
         config.set_main_option("script_location", orders["script_location"].replace("%", "%%"))
-    url = _with_driver(orders, config)
+    url = _with_driver(orders)
     config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
     # What `alembic upgrade` would have there; env.py files look at it.
     config.cmd_opts = Namespace(
@@ -445,9 +570,9 @@ def _config(orders: Orders) -> Config:
     return config
 
 
-def _with_driver(orders: Orders, config: Config) -> str:
+def _with_driver(orders: Orders) -> str:
     """The target's URL with the driver the project asks for, if it is installed, else the first that is."""
-    asked = (orders.get("driver"), _driver_of(config.get_main_option("sqlalchemy.url") or ""))
+    asked = (orders.get("driver"), _driver_of(orders.get("url_driver") or ""))
     wanted = [name for name in (*asked, *_candidates(orders)) if name]
     driver = next((name for name in wanted if _is_installed(name)), None)
     url: str = orders["url"]
@@ -470,8 +595,7 @@ def _for_asyncpg(url: str) -> str:
     return base + ("?" if kept else "") + "&".join(kept)
 
 
-def _driver_of(url: str) -> str | None:
-    scheme = url.split("://", 1)[0]
+def _driver_of(scheme: str) -> str | None:
     return scheme.split("+", 1)[1] if scheme.startswith("postgresql+") else None
 
 
@@ -479,7 +603,7 @@ def _candidates(orders: Orders) -> tuple[str, ...]:
     """`create_async_engine` needs a driver that can be awaited; psycopg 3 serves both."""
     if orders.get("is_async"):
         return ("psycopg", "asyncpg", "psycopg2")
-    return ("psycopg", "psycopg2", "pg8000", "asyncpg")
+    return ("psycopg", "psycopg2", "asyncpg")
 
 
 def _is_installed(name: str) -> bool:
@@ -570,11 +694,9 @@ def _failure(error: BaseException, revision: str | None) -> dict[str, Any]:
         "message": _message(chain),
         "sqlstate": state,
         "statement": None if statement is None else " ".join(str(statement).split())[:_LONGEST_STATEMENT],
-        "is_driver_error": any(_is_driver_error(one) for one in chain),
+        "is_driver_error": _is_session_lost(chain),
         "refused": refused.why if refused else None,
-        "stopped": any(isinstance(one, Stopped) for one in chain),
         "exit": isinstance(error, SystemExit),
-        "is_alembic_error": any(type(one).__module__.startswith("alembic.") for one in chain),
         "where": _where(error),
     }
 
@@ -598,14 +720,31 @@ def _sqlstate(error: BaseException) -> str | None:
     return None
 
 
+def _is_session_lost(chain: list[BaseException]) -> bool:
+    """Whether it looks like a lost session, or one that could not be had; a value of wrong type does not."""
+    if any(type(one).__name__ == "DataError" for one in chain):
+        return False
+    return any(_is_driver_error(one) for one in chain)
+
+
 def _is_driver_error(error: BaseException) -> bool:
+    """Other libraries have an `OperationalError` too, and user code may speak HTTP to a broken server."""
     names = {"OperationalError", "InterfaceError", "ConnectionDoesNotExistError", "CannotConnectNowError"}
-    return type(error).__name__ in names or isinstance(error, ConnectionError)
+    if isinstance(error, (OSError, TimeoutError)):
+        frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+        return any(_is_drivers(str(frame.f_globals.get("__name__"))) for frame in frames)
+    return type(error).__name__ in names and _is_drivers(type(error).__module__)
+
+
+def _is_drivers(module: str) -> bool:
+    return module.startswith(("psycopg", "asyncpg", "sqlalchemy.dialects.postgresql"))
 
 
 def _message(chain: list[BaseException]) -> str:
     """The server's primary message if there is one, else the first line of the outermost error."""
     for one in chain:
+        if isinstance(one, Refused):
+            return str(one)
         primary = getattr(getattr(one, "diag", None), "message_primary", None)
         if primary:
             return str(primary)
@@ -615,7 +754,8 @@ def _message(chain: list[BaseException]) -> str:
     error = chain[0]
     if isinstance(error, SystemExit):
         return f"sys.exit({error.code!r}) was called"
-    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    text = str(getattr(error, "orig", None) or error).strip()
+    lines = _PARAMETER_VALUE.sub(r"\1", text).splitlines()
     return f"{type(error).__name__}: {lines[0][:500] if lines else ''}"
 
 

@@ -96,6 +96,7 @@ def test_a_version_table_that_only_env_py_knows_is_discovered_once_then_remember
         env_with(header="import os", options="version_table=os.environ['SHOP'].lower() + '_version'")
     )
     write_journal(project, "a1")
+    target.execute("CREATE TABLE somebody_elses ()")
     first = migrator(SHOP="BOOKS")
     assert first.exit_code == 0, first.last
     assert "discover" in first.last["phases"]
@@ -109,6 +110,17 @@ def test_a_version_table_that_only_env_py_knows_is_discovered_once_then_remember
     assert third.exit_code == 0
     assert "discover" not in third.last["phases"]
     assert (journal(target), version(target, "books_version")) == (["a1", "b2"], ["b2"])
+
+
+def test_in_an_empty_database_nothing_has_to_be_discovered(
+    migrator: Migrator, project: Project, target: Target
+) -> None:
+    project.write_env(env_with(header="name = ''.join(['my', '_version'])", options="version_table=name"))
+    write_journal(project, "a1")
+    result = migrator()
+    assert result.exit_code == 0, result.last
+    assert "discover" not in result.last["phases"]
+    assert version(target, "my_version") == ["a1"]
 
 
 def test_discovery_cannot_change_anything(migrator: Migrator, project: Project, target: Target) -> None:

@@ -1,6 +1,7 @@
 """What runs on this machine, as `ps` sees it."""
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -28,18 +29,22 @@ def worker_of(runner: int) -> int | None:
     return next((pid for pid in children(runner) if "worker/main.py" in arguments(pid)), None)
 
 
+def descendants(pid: int) -> Iterator[int]:
+    """Give the processes that this one started, those that they started, and so on."""
+    for child in children(pid):
+        yield child
+        yield from descendants(child)
+
+
 @contextlib.contextmanager
 def process_list() -> Iterator[set[str]]:
-    """Collect every command line that appears on the machine until the block ends."""
+    """Collect every command line of what we start, until the block ends; others may name the same words."""
     seen: set[str] = set()
     done = threading.Event()
 
-    def names() -> list[str]:
-        return [path.name for path in Path("/proc").iterdir()]
-
     def sample() -> None:
         while not done.is_set():
-            seen.update(arguments(int(name)) for name in names() if name.isdigit())
+            seen.update(arguments(pid) for pid in descendants(os.getpid()))
             time.sleep(0.005)
 
     watcher = threading.Thread(target=sample, daemon=True)

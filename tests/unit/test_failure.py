@@ -66,6 +66,29 @@ def test_a_driver_that_lost_its_server_has_no_code() -> None:
     assert type(judged(failure(is_driver_error=True, sqlstate="42601"))) is MigrationFailed
 
 
+def test_a_session_that_was_never_had_is_env_pys_own_doing() -> None:
+    unreached = failure(revision=None, is_driver_error=True, message="OperationalError: no route")
+    found = judged(unreached, reached=False)
+    assert type(found) is PolicyRefused
+    assert "no route" in found.message
+    assert "let env.py use the URL it is given" in found.remedy
+    assert type(judged(unreached, reached=True)) is InterruptedMidway
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "sorry, too many clients already",
+        "remaining connection slots are reserved for roles with the SUPERUSER attribute",
+        "too many connections for role",
+        "the database system is shutting down",
+    ],
+)
+def test_a_server_that_has_no_room_now_may_have_it_later(said: str) -> None:
+    busy = failure(revision=None, is_driver_error=True, message=f"OperationalError: FATAL: {said}")
+    assert type(judged(busy, reached=False)) is InterruptedMidway
+
+
 def test_who_blocked_is_named() -> None:
     blocked = judged(failure(sqlstate="55P03"), blockers=["report (pid 7)", "backup (pid 8)"], attempts=3)
     assert blocked.message.endswith("blocked by report (pid 7), backup (pid 8)")
@@ -90,7 +113,7 @@ def test_an_env_py_that_exits_is_told_not_to() -> None:
     assert "env.py must not end the process" in found.remedy
 
 
-@pytest.mark.parametrize("why", ["database", "offline"])
+@pytest.mark.parametrize("why", ["database", "pooler", "offline"])
 def test_a_session_that_cannot_be_watched_is_refused(why: str) -> None:
     found = judged(failure(revision=None, refused=why))
     assert type(found) is PolicyRefused
