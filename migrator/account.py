@@ -39,6 +39,10 @@ class Account:
         finally:
             self._phases[name] = self._phases.get(name, 0.0) + time.monotonic() - began
 
+    def reached(self, database: str) -> None:
+        """Note which database the server says it is, where the settings leave that to libpq."""
+        self.database = database or self.database
+
     def saw(self, state: State | None) -> None:
         """Note the state before anything was done; heads stay as they were seen last."""
         if state is not None:

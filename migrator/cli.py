@@ -73,7 +73,7 @@ def _run(flags: Mapping[str, str], environ: Mapping[str, str]) -> int:
 
         return run
 
-    return _Stage(flags, environ, needs_backup=True).perform(load)
+    return _Stage(flags, environ, "run").perform(load)
 
 
 def _wait(flags: Mapping[str, str], environ: Mapping[str, str]) -> int:
@@ -82,16 +82,18 @@ def _wait(flags: Mapping[str, str], environ: Mapping[str, str]) -> int:
 
         return wait
 
-    return _Stage(flags, environ, needs_backup=False).perform(load)
+    return _Stage(flags, environ, "wait").perform(load)
 
 
 class _Stage:
     """A command's run from its settings to its last event, whatever happens in between."""
 
-    def __init__(self, flags: Mapping[str, str], environ: Mapping[str, str], *, needs_backup: bool) -> None:
+    def __init__(
+        self, flags: Mapping[str, str], environ: Mapping[str, str], command: Literal["run", "wait"]
+    ) -> None:
         self._flags = flags
         self._environ = environ
-        self._needs_backup = needs_backup
+        self._is_run = command == "run"
         self._stop = Stop()
         self._run_id = os.urandom(8).hex()
 
@@ -99,14 +101,14 @@ class _Stage:
         """Settings, stop signals, events; then the command; then its report."""
         self._stop.install()
         try:
-            settings, warnings = read_settings(self._environ, self._flags, needs_backup=self._needs_backup)
+            settings, warnings = read_settings(self._environ, self._flags, needs_backup=self._is_run)
         except SettingsInvalid as error:
             return self._report_bad_settings(error)
         return self._perform(load, settings, warnings)
 
     def _perform(self, load: "Callable[[], Command]", settings: Settings, warnings: Sequence[str]) -> int:
         from migrator.account import Account  # noqa: PLC0415 - settings decide whether there is a run at all
-        from migrator.report import report  # noqa: PLC0415
+        from migrator.report import push_metrics, report  # noqa: PLC0415
 
         if settings.deadline is not None:
             self._stop.set_deadline(settings.deadline)
@@ -126,6 +128,8 @@ class _Stage:
         if self._stop.received is not None:
             name = self._stop.received.name
             events.record("signal.received", f"{name} received", level="warning", signal=name)
+        if self._is_run:
+            push_metrics(outcome, settings, events, self._stop)
         report(outcome, settings, events, redactor.value, always)
         return int(outcome.exit_code)
 
@@ -220,7 +224,7 @@ def _parser() -> "argparse.ArgumentParser":
     top.add_argument("--version", action="version", version=f"migrator {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     deploy = commands.add_parser(
-        "run", help="the deploy: wait, look, lock, back up, migrate, verify (default)"
+        "run", allow_abbrev=False, help="the deploy: wait, look, lock, back up, migrate, verify (default)"
     )
     wait = commands.add_parser(
         "wait", allow_abbrev=False, help="wait until Postgres answers as a writable primary"
@@ -229,7 +233,7 @@ def _parser() -> "argparse.ArgumentParser":
     _add_flags(wait)
     commands.add_parser("demo", help="the whole deploy on an embedded Postgres with the bundled example")
     for name, what in _TABLES.items():
-        table = commands.add_parser(name, help=f"print {what}")
+        table = commands.add_parser(name, allow_abbrev=False, help=f"print {what}")
         form = table.add_mutually_exclusive_group()
         form.add_argument("--markdown", action="store_true", help="as a Markdown table")
         form.add_argument("--json", action="store_true", help="as JSON")

@@ -42,6 +42,7 @@ class Stop:
         self.deadline: timedelta | None = None
         self._answered = False
         self._answered_at = 0.0
+        self._received_at = 0.0
         self._may_raise = False
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -73,6 +74,11 @@ class Stop:
         """For how long the run has been on its way out; 0 while nobody asked it to stop."""
         return time.monotonic() - self._answered_at if self._answered else 0.0
 
+    @property
+    def told_seconds(self) -> float:
+        """How long ago the run was told to stop, answered or not; 0 while nobody has."""
+        return time.monotonic() - self._received_at if self.received is not None else 0.0
+
     @contextmanager
     def interruptible(self) -> Iterator[None]:
         """Let the signal handler raise while the body waits inside a library."""
@@ -94,6 +100,7 @@ class Stop:
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         if self.received is None:
+            self._received_at = time.monotonic()
             self.received = signal.Signals(number)
             os.write(self._writer, b"!")
         if self._may_raise:

@@ -1,8 +1,9 @@
-"""Report an outcome everywhere it is awaited: last event, metrics, termination message."""
+"""Report an outcome everywhere it is awaited: metrics, last event, termination message."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from migrator.clock import Stop
 from migrator.errors import ExitCode
 from migrator.model import Outcome
 from migrator.settings import Settings
@@ -14,13 +15,46 @@ from migrator.telemetry.termination import write_termination_message
 def report(
     outcome: Outcome, settings: Settings, events: Events, redact: Any, always: Mapping[str, str]
 ) -> None:
-    """Push, then write the last event, then the termination message. Nothing here changes the outcome."""
-    if settings.pushgateway_url is not None:
-        _push(outcome, settings, events)
+    """Write the last event, then the termination message. Nothing here changes the outcome."""
     facts = last_event(outcome)
     level: Level = "info" if outcome.exit_code is ExitCode.OK else "error"
     events.record("run.finished", outcome.message, level=level, **facts)
     write_termination_message(settings.termination_log, redact({**always, **facts}))
+
+
+def push_metrics(outcome: Outcome, settings: Settings, events: Events, stop: Stop) -> None:
+    """Push what a run measured, if it is to be pushed, before its last event. Other commands have no run."""
+    if settings.pushgateway_url is None:
+        return
+    try:
+        push(settings.pushgateway_url.reveal(), _measured(outcome, settings), settings.grouping, stop)
+    except OSError as error:
+        message = f"metrics could not be pushed: {error}"
+        events.record("metrics.failed", message, level="warning")
+    else:
+        events.record("metrics.pushed", "metrics pushed", level="debug")
+
+
+def _measured(outcome: Outcome, settings: Settings) -> Measured:
+    backup = outcome.backup
+    return Measured(
+        app=settings.app,
+        database=outcome.database,
+        release=settings.release,
+        outcome=outcome.ending.value,
+        exit_code=outcome.exit_code,
+        finished=outcome.finished,
+        duration_seconds=outcome.seconds,
+        phases=outcome.phases,
+        revisions_applied=len(outcome.applied),
+        revisions_pending=outcome.pending,
+        lock_wait_seconds=outcome.lock_wait_seconds,
+        blocked_attempts=outcome.blocked_attempts,
+        backup_size_bytes=backup.size_bytes if backup else None,
+        backup_duration_seconds=backup.seconds if backup else None,
+        backup_finished=backup.finished if backup else None,
+        database_size_bytes=outcome.database_size_bytes,
+    )
 
 
 def last_event(outcome: Outcome) -> dict[str, Any]:
@@ -57,34 +91,3 @@ def last_event(outcome: Outcome) -> dict[str, Any]:
 
 def _listed(heads: tuple[Any, ...] | None) -> list[str] | None:
     return None if heads is None else list(heads)
-
-
-def _push(outcome: Outcome, settings: Settings, events: Events) -> None:
-    backup = outcome.backup
-    measured = Measured(
-        app=settings.app,
-        database=outcome.database,
-        release=settings.release,
-        outcome=outcome.ending.value,
-        exit_code=outcome.exit_code,
-        finished=outcome.finished,
-        duration_seconds=outcome.seconds,
-        phases=outcome.phases,
-        revisions_applied=len(outcome.applied),
-        revisions_pending=outcome.pending,
-        lock_wait_seconds=outcome.lock_wait_seconds,
-        blocked_attempts=outcome.blocked_attempts,
-        backup_size_bytes=backup.size_bytes if backup else None,
-        backup_duration_seconds=backup.seconds if backup else None,
-        backup_finished=backup.finished if backup else None,
-        database_size_bytes=outcome.database_size_bytes,
-    )
-    url = settings.pushgateway_url
-    assert url is not None  # noqa: S101 - checked by the caller
-    try:
-        push(url.reveal(), measured, settings.grouping)
-    except OSError as error:
-        message = f"metrics could not be pushed: {error}"
-        events.record("metrics.failed", message, level="warning")
-    else:
-        events.record("metrics.pushed", "metrics pushed", level="debug")

@@ -39,6 +39,7 @@ def _deploy(desk: Desk, account: Account) -> None:
         release = load(desk)
     with account.phase("wait"):
         session = wait_for_postgres(desk)
+    account.reached(session.database)
     with account.phase("state"), session:
         sight = _first_sight(session, release)
     tell(sight, release, desk.events)

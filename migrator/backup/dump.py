@@ -9,7 +9,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import IO, BinaryIO
+from pathlib import Path
+from typing import BinaryIO
 
 from migrator.backup.client import Client
 from migrator.backup.manifest import Manifest
@@ -17,31 +18,53 @@ from migrator.backup.program import Program, running
 from migrator.backup.readable import refuse_unreadable
 from migrator.backup.store import FileStore
 from migrator.clock import Clock, Stop, utc_now
-from migrator.errors import BackupFailed
+from migrator.errors import BackupFailed, PolicyRefused
 from migrator.postgres.catalog import table_count
-from migrator.postgres.session import Connector
+from migrator.postgres.session import Connector, Session
 from migrator.settings import Dsn
 
 _CHUNK_BYTES = 1 << 20
 _PROGRESS_SECONDS = 1.0
 _PROOF_SECONDS = 5.0
 _LOCK_WAIT = "30s"
+_TABLE = re.compile(rb"^\d+; \d+ \d+ TABLE (?!DATA |ATTACH )", re.MULTILINE)
+# Source: PostgreSQL, "Environment Variables" of libpq.
 _LIBPQ_VARIABLES = {
-    "host": "PGHOST",
-    "port": "PGPORT",
-    "user": "PGUSER",
-    "dbname": "PGDATABASE",
-    "password": "PGPASSWORD",
-    "sslmode": "PGSSLMODE",
-    "sslrootcert": "PGSSLROOTCERT",
-    "sslcert": "PGSSLCERT",
-    "sslkey": "PGSSLKEY",
-    "options": "PGOPTIONS",
     "channel_binding": "PGCHANNELBINDING",
+    "connect_timeout": "PGCONNECT_TIMEOUT",
+    "dbname": "PGDATABASE",
+    "gssencmode": "PGGSSENCMODE",
+    "gsslib": "PGGSSLIB",
+    "host": "PGHOST",
+    "hostaddr": "PGHOSTADDR",
+    "krbsrvname": "PGKRBSRVNAME",
+    "load_balance_hosts": "PGLOADBALANCEHOSTS",
+    "max_protocol_version": "PGMAXPROTOCOLVERSION",
+    "min_protocol_version": "PGMINPROTOCOLVERSION",
+    "options": "PGOPTIONS",
     "passfile": "PGPASSFILE",
+    "password": "PGPASSWORD",
+    "port": "PGPORT",
+    "require_auth": "PGREQUIREAUTH",
+    "requirepeer": "PGREQUIREPEER",
     "service": "PGSERVICE",
+    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
+    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
+    "sslcert": "PGSSLCERT",
+    "sslcertmode": "PGSSLCERTMODE",
+    "sslcompression": "PGSSLCOMPRESSION",
+    "sslcrl": "PGSSLCRL",
+    "sslcrldir": "PGSSLCRLDIR",
+    "sslkey": "PGSSLKEY",
+    "sslmode": "PGSSLMODE",
+    "sslnegotiation": "PGSSLNEGOTIATION",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslsni": "PGSSLSNI",
     "target_session_attrs": "PGTARGETSESSIONATTRS",
+    "user": "PGUSER",
 }
+# A dump has a name of its own, and is kept in the encoding of its database.
+_NOT_FOR_A_DUMP = frozenset({"client_encoding", "fallback_application_name"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,35 +103,39 @@ class Dumper:
     progressed: Callable[[int, float], None]
     taken: Callable[[Backup], None] = field(default=lambda _: None)
     stall: timedelta = timedelta(minutes=5)
+    sync_bytes: int = 64 << 20
 
     def take(self, about: About) -> Backup:
         """Dump, read back, declare.
 
-        Raises `BackupFailed` (I/O, disk, a broken dump) or `PolicyRefused` (tables the role cannot read); the
-        schema was not touched, and no half file stays.
+        Raises `BackupFailed` (I/O, disk, a broken dump) or `PolicyRefused` (tables the role cannot read, an
+        address pg_dump cannot be given); the schema was not touched, and no half file stays.
         """
-        started, began = utc_now(), self.clock.monotonic()
+        address = dump_variables(self.dsn)
+        started = utc_now()
         self.store.remove_leftovers()
-        stamp = f"{started:%Y%m%dT%H%M%SZ}-{'+'.join(about.heads)[:60] or 'empty'}-{about.run_id[:8]}"
-        name = re.sub(r"[^\w.+-]", "_", stamp) + ".dump"
+        name = _name(about, started)
         with self.connector.reopen("the backup") as session, self.store.writing(name) as file:
-            refuse_unreadable(session)
-            session.rows("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            snapshot = str(session.value("SELECT pg_export_snapshot()"))
-            tables, server = table_count(session), _version(session.server_version)
-            digest, size = self._dump(snapshot, file)
-            seconds = self.clock.monotonic() - began
-            backup = Backup(str(self.store.path(name)), size, digest, seconds, utc_now())
+            snapshot, tables = _snapshot(session)
+            server_version = session.server_version
+            backup = self._dump(name, snapshot, address, file)
             self.taken(backup)
-            self._prove(file, digest, tables)
+            self._prove(file, backup.sha256, tables)
+        self._declare(backup, about, started=started, server_version=server_version, tables=tables)
+        return backup
+
+    def _declare(
+        self, backup: Backup, about: About, *, started: datetime, server_version: int, tables: int
+    ) -> None:
+        name = Path(backup.location).name
         manifest = Manifest(
             file=name,
             database=about.database,
             heads_before=about.heads,
-            server_version=server,
+            server_version=_version(server_version),
             client_version=self.client.version,
-            size_bytes=size,
-            sha256=digest,
+            size_bytes=backup.size_bytes,
+            sha256=backup.sha256,
             tables=tables,
             run_id=about.run_id,
             app=about.app,
@@ -119,9 +146,8 @@ class Dumper:
         )
         with self.store.writing(name.removesuffix(".dump") + ".manifest.json") as file:
             file.write(manifest.encoded())
-        return backup
 
-    def _dump(self, snapshot: str, file: BinaryIO) -> tuple[str, int]:
+    def _dump(self, name: str, snapshot: str, address: dict[str, str], file: BinaryIO) -> Backup:
         command = [
             self.client.pg_dump,
             "--format=custom",
@@ -130,18 +156,30 @@ class Dumper:
             f"--lock-wait-timeout={_LOCK_WAIT}",
             "--no-password",
         ]
-        digest, size, began = hashlib.sha256(), 0, self.clock.monotonic()
-        told = began
-        with running(command, self._environment(), stdin=None) as child:
-            for chunk in self._chunks(child):
-                digest.update(chunk)
-                file.write(chunk)
-                size += len(chunk)
-                if (now := self.clock.monotonic()) - told >= _PROGRESS_SECONDS:
-                    told = now
-                    self.progressed(size, now - began)
+        environ = {**address, "PGAPPNAME": f"{self.connector.application} backup", "LC_ALL": "C"}
+        began = self.clock.monotonic()
+        with running(command, environ, stdin=None) as child:
+            digest, size = self._store(self._chunks(child), file)
         if size == 0:
             raise BackupFailed("pg_dump ended without an error and without a single byte")
+        seconds = self.clock.monotonic() - began
+        return Backup(str(self.store.path(name)), size, digest, seconds, utc_now())
+
+    def _store(self, chunks: Iterator[bytes], file: BinaryIO) -> tuple[str, int]:
+        """Write what comes, telling how far it is; sync on the way, since a stop cannot end a long sync."""
+        digest, size, synced = hashlib.sha256(), 0, 0
+        began = told = self.clock.monotonic()
+        for chunk in chunks:
+            digest.update(chunk)
+            file.write(chunk)
+            size += len(chunk)
+            if size - synced >= self.sync_bytes:
+                file.flush()
+                os.fdatasync(file.fileno())
+                synced = size
+            if (now := self.clock.monotonic()) - told >= _PROGRESS_SECONDS:
+                told = now
+                self.progressed(size, now - began)
         return digest.hexdigest(), size
 
     def _chunks(self, child: Program) -> Iterator[bytes]:
@@ -176,40 +214,72 @@ class Dumper:
         """
         file.flush()
         os.fsync(file.fileno())
-        stored = self._feed(file, ["--file=/dev/null"])
-        if stored != digest:
+        if self._read_back(file) != digest:
             raise BackupFailed("the stored archive is not what pg_dump wrote: its sha256 differs")
-        with tempfile.TemporaryFile() as listing:
-            self._feed(file, ["--list"], output=listing)
-            listing.seek(0)
-            listed = len(re.findall(rb"^\d+; \d+ \d+ TABLE (?!DATA |ATTACH )", listing.read(), re.MULTILINE))
-        if listed != tables:
+        if (listed := self._listed(file)) != tables:
             raise BackupFailed(f"the archive lists {listed} tables, the database has {tables}")
 
-    def _feed(self, file: BinaryIO, arguments: list[str], output: IO[bytes] | None = None) -> str:
-        """Give the stored bytes to pg_restore; return their sha256."""
+    def _read_back(self, file: BinaryIO) -> str:
+        """Have every stored byte decoded; return their sha256."""
         digest = hashlib.sha256()
-        proven = self.clock.monotonic()
-        file.seek(0)
-        with running(
-            [self.client.pg_restore, *arguments], {"LC_ALL": "C"}, stdin=subprocess.PIPE, stdout=output
-        ) as child:
-            for chunk in iter(lambda: file.read(_CHUNK_BYTES), b""):
-                self.stop.check()
-                if self.clock.monotonic() - proven >= _PROOF_SECONDS:
-                    self.prove_leadership()
-                    proven = self.clock.monotonic()
+        command = [self.client.pg_restore, "--file=/dev/null"]
+        with running(command, {"LC_ALL": "C"}, stdin=subprocess.PIPE) as child:
+            for chunk in self._stored(file):
                 digest.update(chunk)
                 child.feed(chunk)
             child.feed(None)
             child.must_have_succeeded()
         return digest.hexdigest()
 
-    def _environment(self) -> dict[str, str]:
-        """The address by environment: arguments are for everyone to read."""
-        words = self.dsn.libpq()
-        named = {_LIBPQ_VARIABLES[name]: value for name, value in words.items() if name in _LIBPQ_VARIABLES}
-        return {**named, "PGAPPNAME": f"{self.connector.application} backup", "LC_ALL": "C"}
+    def _listed(self, file: BinaryIO) -> int:
+        """How many tables the archive lists; its list is at the front, so the rest is not read again."""
+        command = [self.client.pg_restore, "--list"]
+        with tempfile.TemporaryFile() as listing:
+            with running(command, {"LC_ALL": "C"}, stdin=subprocess.PIPE, stdout=listing) as child:
+                for chunk in self._stored(file):
+                    if not child.feed(chunk):
+                        break
+                child.feed(None)
+                child.must_have_succeeded()
+            listing.seek(0)
+            return len(_TABLE.findall(listing.read()))
+
+    def _stored(self, file: BinaryIO) -> Iterator[bytes]:
+        """The stored bytes, for as long as we lead and nobody tells us to stop."""
+        proven = self.clock.monotonic()
+        file.seek(0)
+        for chunk in iter(lambda: file.read(_CHUNK_BYTES), b""):
+            self.stop.check()
+            if self.clock.monotonic() - proven >= _PROOF_SECONDS:
+                self.prove_leadership()
+                proven = self.clock.monotonic()
+            yield chunk
+
+
+def dump_variables(dsn: Dsn) -> dict[str, str]:
+    """The address by environment: arguments are for everyone to read.
+
+    Raises `PolicyRefused` for a keyword that has no variable: without it, pg_dump would connect differently.
+    """
+    words = {name: value for name, value in dsn.libpq().items() if name not in _NOT_FOR_A_DUMP}
+    if unknown := sorted(words.keys() - _LIBPQ_VARIABLES.keys()):
+        raise PolicyRefused(
+            f"pg_dump cannot be given {', '.join(unknown)}, which stands in the database's URL",
+            remedy="put it into a connection service file (PGSERVICEFILE, ?service=…) instead",
+        )
+    return {_LIBPQ_VARIABLES[name]: value for name, value in words.items()}
+
+
+def _name(about: About, started: datetime) -> str:
+    stamp = f"{started:%Y%m%dT%H%M%SZ}-{'+'.join(about.heads)[:60] or 'empty'}-{about.run_id[:8]}"
+    return re.sub(r"[^\w.+-]", "_", stamp) + ".dump"
+
+
+def _snapshot(session: Session) -> tuple[str, int]:
+    """A snapshot that the dump shares, and how many tables it must then hold."""
+    refuse_unreadable(session)
+    session.rows("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    return str(session.value("SELECT pg_export_snapshot()")), table_count(session)
 
 
 def _version(number: int) -> str:

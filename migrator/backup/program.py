@@ -23,19 +23,23 @@ class Program:
         self._name = name
         self._complaints = complaints
 
-    def feed(self, chunk: bytes | None) -> None:
-        """Write to its input, or end it. A child that has read enough may close it: its status says more."""
+    def feed(self, chunk: bytes | None) -> bool:
+        """Write to its input, or end it with None; return whether it takes more.
+
+        A child that has read enough may close its input: its status says more.
+        """
         pipe = self.process.stdin
         if pipe is None or pipe.closed:
-            return
+            return False
         try:
-            if chunk is None:
-                pipe.close()
-            else:
+            if chunk is not None:
                 pipe.write(chunk)
+                return True
+            pipe.close()
         except BrokenPipeError:
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
+        return False
 
     def must_have_succeeded(self) -> None:
         """Raise `BackupFailed` with the last complaint unless it exited with 0."""
@@ -67,7 +71,7 @@ def running(
                 stderr=complaints,
                 env={**os.environ, **environment},
                 start_new_session=True,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - no other thread runs while a backup is taken
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - takes no lock that another thread may hold
             )
         except OSError as error:
             raise BackupFailed(f"{name} cannot be started: {error.strerror}") from error

@@ -1,13 +1,15 @@
 """A folder as the store of backups: a temporary name until the bytes are on disk, then a rename."""
 
+import contextlib
+import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
+from migrator.backup.lasting import Surroundings, refuse_fleeting
 from migrator.errors import BackupFailed, PolicyRefused
 
 _OWNER_ONLY = 0o600
@@ -20,10 +22,14 @@ class FileStore:
     folder: Path
 
     @classmethod
-    def at(cls, url: str, database: str) -> "FileStore":
-        """The store that `file:///folder` names. Raises `PolicyRefused` if nobody can write there."""
+    def at(cls, url: str, database: str, surroundings: Surroundings | None = None) -> "FileStore":
+        """The store that `file:///folder` names.
+
+        Raises `PolicyRefused` if nobody can write there, or if it dies with the container.
+        """
         root = Path(unquote(urlsplit(url).path))
         folder = root / _file_name(database)
+        refuse_fleeting(folder, surroundings or Surroundings())
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             probe = folder / f".probe-{os.getpid()}"
@@ -40,7 +46,7 @@ class FileStore:
         """Where a finished file is."""
         return self.folder / name
 
-    @contextmanager
+    @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[BinaryIO]:
         """A file that gets its name only if the body succeeds; otherwise nothing stays.
 
@@ -48,8 +54,7 @@ class FileStore:
         """
         partial = self.folder / f".{name}.partial"
         try:
-            descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, _OWNER_ONLY)
-            with os.fdopen(descriptor, "w+b") as file:
+            with os.fdopen(_locked(partial), "w+b") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -65,9 +70,14 @@ class FileStore:
             raise
 
     def remove_leftovers(self) -> None:
-        """Drop temporary files of runs that were killed; only the leader calls this."""
+        """Drop temporary files of runs that were killed.
+
+        Only the leader calls this, but another server may have a database of this name and share the volume:
+        a file that is being written is locked.
+        """
         for leftover in self.folder.glob(".*.partial"):
-            leftover.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                _remove_unless_locked(leftover)
 
     def _sync_folder(self) -> None:
         descriptor = os.open(self.folder, os.O_RDONLY)
@@ -75,6 +85,26 @@ class FileStore:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _locked(partial: Path) -> int:
+    """Make a file that is locked until it is closed; anew, if it was tidied up before it was locked."""
+    while True:
+        descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, _OWNER_ONLY)
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor
+        os.close(descriptor)
+
+
+def _remove_unless_locked(leftover: Path) -> None:
+    descriptor = os.open(leftover, os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        leftover.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
 
 
 def _file_name(database: str) -> str:

@@ -1,1 +1,1 @@
-"""The commands besides `run`, a module each: `execute(...)` returns the exit status."""
+"""The commands besides `run`, a module each: a function that makes an outcome, or the texts of a table."""

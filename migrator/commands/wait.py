@@ -11,7 +11,9 @@ def wait(desk: Desk, account: Account) -> Outcome:
     """Wait; nothing is read but the server's readiness."""
     try:
         with account.phase("wait"):
-            wait_for_postgres(desk).close()
+            session = wait_for_postgres(desk)
+        account.reached(session.database)
+        session.close()
     except MigratorError as error:
         return account.failed(error)
     return account.waited()

@@ -48,7 +48,7 @@ class WorkerProcess:
                 pass_fds=(orders_reader, reports_writer),
                 env=dict(environ),
                 start_new_session=True,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - the runner has no other thread here
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - it takes no lock, and imports nothing
             )
         except OSError as error:
             os.close(self._control)

@@ -232,7 +232,11 @@ def _try(session: Session, function: str, key: int) -> bool:
 
 
 def _holders(session: Session, key: int) -> tuple[Holder, ...]:
-    return tuple(Holder(*row) for row in session.rows(_HOLDERS, [key]))
+    """Who holds a key; nobody where we may not look: it is only a view."""
+    try:
+        return tuple(Holder(*row) for row in session.rows(_HOLDERS, [key]))
+    except (AccessDenied, DatabaseUnavailable):
+        return ()
 
 
 def _named(holders: tuple[Holder, ...]) -> str:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import psycopg
 
 from migrator.clock import Clock
-from migrator.errors import AccessDenied, DatabaseUnavailable
+from migrator.errors import AccessDenied, DatabaseUnavailable, InterruptedMidway
 from migrator.postgres.refusal import Verdict, verdict
 from migrator.postgres.session import Connector, Session
 
@@ -59,18 +59,29 @@ def wait_until_ready(
 
 def _primary(connector: Connector, left_seconds: float) -> Session:
     session = connector.open(timeout_seconds=min(10.0, max(left_seconds, 1.0)))
-    recovering, read_only = session.row(
-        "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::bool"
-    )
-    if recovering or read_only:
+    try:
+        _refuse_unwritable(session)
+    except BaseException:
         session.close()
-        kind = "in recovery (a standby, or a failover is under way)" if recovering else "read-only"
-        raise psycopg.OperationalError(f"the server is {kind}: not read-write")
+        raise
     return session
 
 
+def _refuse_unwritable(session: Session) -> None:
+    try:
+        recovering, read_only = session.row(
+            "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::bool"
+        )
+    except (DatabaseUnavailable, InterruptedMidway) as error:
+        # It accepted us, then died, as a server does that is just starting or going down.
+        raise psycopg.errors.ConnectionFailure(error.message) from error
+    if recovering or read_only:
+        kind = "in recovery (a standby, or a failover is under way)" if recovering else "read-only"
+        raise psycopg.OperationalError(f"the server is {kind}: not read-write")
+
+
 def _reason(error: psycopg.OperationalError) -> str:
-    """The last line says why; those before repeat host and port."""
+    """The first line says why; those after it are hints, and how other hosts failed."""
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
     return lines[0] if lines else "no reason given"
 

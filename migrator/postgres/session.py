@@ -7,8 +7,15 @@ from typing import Any, Self
 import psycopg
 
 from migrator.clock import Stop
-from migrator.errors import AccessDenied, DatabaseUnavailable, InterruptedMidway, MigratorError
+from migrator.errors import (
+    AccessDenied,
+    DatabaseUnavailable,
+    InterruptedMidway,
+    MigratorError,
+    SettingsInvalid,
+)
 from migrator.postgres.refusal import Verdict, verdict
+from migrator.postgres.resolve import with_addresses
 from migrator.settings import Dsn
 
 # Postgres keeps 63 bytes of an application's name.
@@ -24,6 +31,8 @@ _KEEPALIVES: dict[str, Any] = {
 # Slots that are all taken (53300) mean busy, not broken.
 _REOPEN_PAUSES_SECONDS = (0.2, 0.4, 0.8, 1.6, 3.0)
 _LEAVING_SECONDS = 3.0
+# What the driver makes of a connect_timeout without an end.
+_ENDLESS_SECONDS = 130
 _LOST_SESSION = ("08", "57P", "53", "58")
 
 
@@ -39,21 +48,31 @@ class Connector:
         """Connect. Raises the driver's error as it is: only readiness knows what a refusal means.
 
         A run that was told to stop has seconds: it tries once or twice more, then leaves what is left to the
-        server, which ends the sessions of a dead client by itself.
+        server, which ends the sessions of a dead client by itself. Raises `SettingsInvalid` for an address
+        that the driver does not even try.
         """
         if self.stop.leaving_seconds > _LEAVING_SECONDS:
             raise psycopg.OperationalError("there was no time left to connect: the run was told to stop")
-        if self.stop.leaving_seconds:
-            timeout_seconds = 2.0
-        words: dict[str, Any] = dict(self.dsn.libpq())
-        words.setdefault("connect_timeout", max(2, round(timeout_seconds)))
-        words.setdefault("client_encoding", "utf8")
-        name = self.application.encode()[:_NAME_BYTES].decode(errors="ignore")
-        with self.stop.interruptible():
-            connection = psycopg.connect(**words, **_KEEPALIVES, application_name=name, autocommit=True)
+        try:
+            with self.stop.interruptible():
+                connection = self._connect(2.0 if self.stop.leaving_seconds else timeout_seconds)
+        except (psycopg.ProgrammingError, ValueError) as error:
+            raise SettingsInvalid((f"the database's address cannot be used: {first_line(error)}",)) from error
         # A prepared statement would outlive its transaction in a pooler's hands.
         connection.prepare_threshold = None
         return Session(connection, self.stop)
+
+    def _connect(self, timeout_seconds: float) -> psycopg.Connection[tuple[Any, ...]]:
+        words: dict[str, Any] = dict(self.dsn.libpq())
+        seconds = int(words.get("connect_timeout", round(timeout_seconds)))
+        seconds = seconds if seconds > 0 else _ENDLESS_SECONDS
+        if self.stop.leaving_seconds:  # then the operator's patience is no longer ours
+            seconds = min(seconds, round(timeout_seconds))
+        words = dict(with_addresses(words, seconds))
+        words["connect_timeout"] = max(2, seconds)
+        words.setdefault("client_encoding", "utf8")
+        name = self.application.encode()[:_NAME_BYTES].decode(errors="ignore")
+        return psycopg.connect(**words, **_KEEPALIVES, application_name=name, autocommit=True)
 
     def reopen(self, purpose: str) -> "Session":
         """Connect to a database that answered before; a server that is full or restarting gets some seconds.
@@ -91,6 +110,16 @@ class Session:
     def address(self) -> tuple[str, int]:
         """Host (or socket folder) and port that this session reached."""
         return self._connection.info.host, self._connection.info.port
+
+    @property
+    def numeric_address(self) -> str | None:
+        """The one address, of perhaps several that the host's name has; none for a socket."""
+        return self._connection.info.hostaddr or None
+
+    @property
+    def database(self) -> str:
+        """The database as libpq names it, wherever it had the name from: URL, variables, service or user."""
+        return self._connection.info.dbname
 
     @property
     def server_version(self) -> int:

@@ -19,6 +19,7 @@ _URL = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _HOST = re.compile(r"(?P<host>\[[^\]]+\]|[^:]*)(?::(?P<port>\d*))?")
+_SECONDS = re.compile(r"\s*-?\d{1,9}\s*", re.ASCII)
 _HIGHEST_PORT = 65535
 # What libpq understands in a URL's query; other names are a driver's own and are left to the worker.
 _LIBPQ = frozenset(
@@ -40,6 +41,7 @@ class Dsn:
     database: str | None = None
     driver: str | None = None
     parameters: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    pinned: str | None = None  # the address of the one host; libpq's alone, other drivers know no such thing
 
     @classmethod
     def parse(cls, raw: str) -> "Dsn":
@@ -83,15 +85,17 @@ class Dsn:
             known["port"] = ",".join(str(port or "") for _, port in self.hosts)
         if len(self.hosts) > 1:
             known.setdefault("target_session_attrs", "read-write")
-        optional = {"user": self.user, "dbname": self.database}
+        optional = {"user": self.user, "dbname": self.database, "hostaddr": self.pinned}
         known |= {name: value for name, value in optional.items() if value is not None}
         if self.password is not None:
             known["password"] = self.password.reveal()
         return {name: value for name, value in known.items() if value}
 
-    def at(self, host: str, port: int) -> "Dsn":
-        """The same database through the one host that was found to be writable."""
-        return replace(self, hosts=((host, port),), parameters=_without_host_choice(self.parameters))
+    def at(self, host: str, port: int, address: str | None = None) -> "Dsn":
+        """The same database through the one host, and of its addresses the one, that was found writable."""
+        return replace(
+            self, hosts=((host, port),), pinned=address, parameters=_without_host_choice(self.parameters)
+        )
 
     def url(self, driver: str | None = None) -> str:
         """A URL for one host, password included, as SQLAlchemy reads it."""
@@ -149,6 +153,8 @@ def _with_query(dsn: Dsn, query: list[tuple[str, str]]) -> Dsn:
         dsn = replace(dsn, password=Secret(words["password"]))
     if "dbname" in words:
         dsn = replace(dsn, database=words["dbname"])
+    if not _SECONDS.fullmatch(words.get("connect_timeout") or "0"):
+        raise ValueError("has a connect_timeout that is not a number of seconds")
     taken = {"host", "port", "user", "password", "dbname"}
     return replace(dsn, parameters=tuple((name, value) for name, value in query if name not in taken))
 

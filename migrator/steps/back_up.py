@@ -1,14 +1,17 @@
 """Back up: before the first change, unless there is nothing to lose or the policy says no."""
 
+from functools import partial
 from typing import Any
 
 from migrator.account import Account
 from migrator.backup.client import find_client
 from migrator.backup.dump import About, Backup, Dumper
+from migrator.backup.lasting import Surroundings
 from migrator.backup.store import FileStore
 from migrator.history.state import State
 from migrator.model import BackupFacts
 from migrator.steps.leadership import Leadership
+from migrator.telemetry.events import Events
 
 _MEGA = 1_000_000
 
@@ -21,50 +24,57 @@ def back_up(leadership: Leadership, account: Account, state: State | None) -> No
     if reason := _reason_to_skip(leadership, state):
         leadership.desk.events.record("backup.skipped", f"no backup: {reason}", reason=reason)
         return
-    desk, events = leadership.desk, leadership.desk.events
-    url = desk.settings.backup_url
-    assert url is not None  # noqa: S101 - settings were refused without it
-    store = FileStore.at(url.reveal(), account.database)
-    client = find_client(desk.settings.pg_bin, _server_version(leadership))
-
-    def progressed(size_bytes: int, seconds: float) -> None:
-        events.record(
-            "backup.progressed",
-            f"backing up: {size_bytes / _MEGA:.1f} MB written",
-            size_bytes=size_bytes,
-            seconds=round(seconds, 3),
-        )
-
-    def taken(backup: Backup) -> None:
-        message = f"backup taken in {backup.seconds:.2f} s: {backup.size_bytes / _MEGA:.1f} MB"
-        events.record("backup.taken", message, **_facts(backup))
-
-    size = account.database_size_bytes or 0
-    events.record(
+    dumper = _dumper(leadership, account)
+    desk, size = leadership.desk, account.database_size_bytes or 0
+    desk.events.record(
         "backup.started",
-        f"backing up {account.database} ({size / _MEGA:.1f} MB on disk) with pg_dump {client.version}",
+        f"backing up {account.database} ({size / _MEGA:.1f} MB on disk) with pg_dump {dumper.client.version}",
         database_size_bytes=size,
-        client_version=client.version,
+        client_version=dumper.client.version,
     )
-    dumper = Dumper(
-        connector=desk.connector,
-        dsn=desk.dsn,
-        client=client,
-        store=store,
-        clock=desk.clock,
-        stop=desk.stop,
-        prove_leadership=leadership.lock.prove,
-        progressed=progressed,
-        taken=taken,
+    heads = state.heads if state else ()
+    backup = dumper.take(
+        About(desk.run_id, desk.settings.app, desk.settings.release, account.database, heads)
     )
-    about = About(
-        desk.run_id, desk.settings.app, desk.settings.release, account.database, state.heads if state else ()
-    )
-    backup = dumper.take(about)
     account.backup = BackupFacts(
         backup.location, backup.size_bytes, backup.sha256, backup.seconds, backup.finished
     )
-    events.record("backup.verified", f"backup proven: {backup.location}", **_facts(backup))
+    desk.events.record("backup.verified", f"backup proven: {backup.location}", **_facts(backup))
+
+
+def _dumper(leadership: Leadership, account: Account) -> Dumper:
+    """The folder, the programs and the connection, each of which may be refused."""
+    desk = leadership.desk
+    url = desk.settings.backup_url
+    assert url is not None  # noqa: S101 - settings were refused without it
+    with desk.connector.reopen("the server's version") as session:
+        account.reached(session.database)
+        server_version = session.server_version
+    return Dumper(
+        connector=desk.connector,
+        dsn=desk.dsn,
+        store=FileStore.at(url.reveal(), account.database, Surroundings(desk.environ)),
+        client=find_client(desk.settings.pg_bin, server_version),
+        clock=desk.clock,
+        stop=desk.stop,
+        prove_leadership=leadership.lock.prove,
+        progressed=partial(_tell_progress, desk.events),
+        taken=partial(_tell_taken, desk.events),
+    )
+
+
+def _tell_progress(events: Events, size_bytes: int, seconds: float) -> None:
+    events.record(
+        "backup.progressed",
+        f"backing up: {size_bytes / _MEGA:.1f} MB written",
+        size_bytes=size_bytes,
+        seconds=round(seconds, 3),
+    )
+
+
+def _tell_taken(events: Events, backup: Backup) -> None:
+    message = f"backup taken in {backup.seconds:.2f} s: {backup.size_bytes / _MEGA:.1f} MB"
+    events.record("backup.taken", message, **_facts(backup))
 
 
 def _reason_to_skip(leadership: Leadership, state: State | None) -> str | None:
@@ -76,11 +86,6 @@ def _reason_to_skip(leadership: Leadership, state: State | None) -> str | None:
     if policy == "auto" and state is not None and not state.pending:
         return "nothing is pending"
     return None
-
-
-def _server_version(leadership: Leadership) -> int:
-    with leadership.desk.connector.reopen("the server's version") as session:
-        return session.server_version
 
 
 def _facts(backup: Backup) -> dict[str, Any]:

@@ -38,4 +38,4 @@ class Desk:
     def at(self, session: Session) -> Self:
         """The same desk, bound to the one server that this session reached."""
         host, port = session.address
-        return replace(self, dsn=self.dsn.at(host, port)) if host else self
+        return replace(self, dsn=self.dsn.at(host, port, session.numeric_address)) if host else self

@@ -1,6 +1,9 @@
 """Plan: what will be applied, and whether something left behind stands in its way."""
 
+import ast
 import re
+import warnings
+from collections.abc import Iterator
 
 from migrator.errors import MigrationFailed
 from migrator.history.state import State
@@ -26,13 +29,56 @@ def _refuse_leftovers(leadership: Leadership, state: State) -> None:
     for revision in state.pending:
         if revision.path is None or not leadership.invalid:
             continue
-        words = set(re.findall(r"\w+", revision.path.read_text(encoding="utf-8", errors="replace")))
+        source = revision.path.read_bytes()
         for index in sorted(leadership.invalid):
-            if index.name in words:
+            if builds_index(source, index.name):
                 raise MigrationFailed(
-                    f"index {index} is INVALID: a CONCURRENTLY build of revision {revision.id} was "
+                    f"index {index} is INVALID: a CONCURRENTLY build of revision {revision.id} may have been "
                     "interrupted",
                     remedy=f"{index.drop_statement}; then run again",
                     revision=revision.id,
                     invalid_index=str(index),
                 )
+
+
+def builds_index(source: bytes, name: str) -> bool:
+    """Whether a revision seems to build this index CONCURRENTLY, and does not first remove or rebuild it.
+
+    What `downgrade` would do, comments and docstrings do not count. Source that this Python cannot read, a
+    newer one's, is taken by its words alone.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "\d" in a revision must not reach our standard error
+            tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        texts, drops = [source.decode(errors="replace")], []
+    else:
+        code = list(_code(tree))
+        texts = [one.value for one in code if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+        texts += [one.arg for one in code if isinstance(one, ast.keyword) and one.arg]
+        drops = [one for one in code if isinstance(one, ast.Call) and _called(one) == "drop_index"]
+    word = rf"(?<!\w){re.escape(name)}(?!\w)"
+    in_sql = re.compile(rf"\b(?:drop|reindex)\b[^;]*{word}", re.IGNORECASE)
+    return (
+        any(re.search(word, text) for text in texts)
+        and any("concurrently" in text.lower() for text in texts)
+        and not any(in_sql.search(text) for text in texts)
+        and not any(
+            isinstance(one, ast.Constant) and one.value == name for drop in drops for one in ast.walk(drop)
+        )
+    )
+
+
+def _code(node: ast.AST) -> Iterator[ast.AST]:
+    """Every node that an upgrade may run."""
+    for child in ast.iter_child_nodes(node):
+        is_docstring = isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
+        if is_docstring or (isinstance(child, ast.FunctionDef) and child.name.startswith("downgrade")):
+            continue
+        yield child
+        yield from _code(child)
+
+
+def _called(call: ast.Call) -> str:
+    return getattr(call.func, "attr", getattr(call.func, "id", ""))

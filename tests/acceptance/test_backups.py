@@ -150,3 +150,30 @@ def test_always_means_also_with_nothing_to_do(migrator: Migrator) -> None:
     assert result.exit_code == 0
     assert (result.last["outcome"], result.last["revisions_applied"]) == ("nothing to do", [])
     assert Path(result.last["backup"]["location"]).exists()
+
+
+def test_a_database_that_only_libpqs_variable_names_has_its_own_folder(
+    migrator: Migrator, target: Target
+) -> None:
+    url = target.url.removesuffix(f"/{target.database}")
+    result = migrator(DATABASE_URL=url, PGDATABASE=target.database)
+    assert result.exit_code == 0
+    assert Path(result.last["backup"]["location"]).parent.name == target.database
+    assert result.last["database"] == target.database
+
+
+def test_a_folder_that_dies_with_its_container_is_exit_13(migrator: Migrator, target: Target) -> None:
+    if any(migrator.backups.is_relative_to(mount) for mount in mounts()):
+        pytest.skip("what stands here lasts")
+    result = migrator(KUBERNETES_SERVICE_HOST="10.0.0.1")
+    assert result.exit_code == 13, result.last
+    assert "would die with this container" in result.last["error"]
+    assert (version(target), journal(target)[:1]) == (["a1"], ["a1"])
+
+
+def mounts() -> Iterator[str]:
+    """Where file systems other than the root are mounted that outlive a container."""
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        point, kind = line.split(" ")[4], line.partition(" - ")[2].split(" ")[0]
+        if point != "/" and kind not in {"overlay", "tmpfs"}:
+            yield point

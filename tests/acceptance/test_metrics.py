@@ -1,13 +1,16 @@
 """Metrics reach a Pushgateway; a gateway that does not answer changes nothing."""
 
+import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from migrator.demo.cluster import HOST, free_port
-from tests.support.journal import journal, write_journal
+from tests.support.journal import journal, version, write_journal
 from tests.support.project import Project
 from tests.support.pushgateway import Pushgateway
 from tests.support.runner import Migrator
@@ -106,6 +109,32 @@ def test_a_gateway_that_hangs_is_a_warning_within_five_seconds(
     assert result.named("metrics.failed")
     # What the process takes beyond the run itself: its start, the push, its end.
     assert 4 < result.seconds - result.last["seconds"] < 6.5
+
+
+def test_a_stop_does_not_wait_for_a_gateway_that_hangs(
+    migrator: Migrator, project: Project, target: Target, hanging_gateway: str
+) -> None:
+    write_journal(project, "a1", seconds=600)
+    running = migrator.start(MIGRATOR_PUSHGATEWAY_URL=hanging_gateway)
+    running.wait_for_event("revision.started")
+    began = time.monotonic()
+    running.signal(signal.SIGTERM)
+    result = running.finish()
+    assert time.monotonic() - began < 4.9
+    assert (result.exit_code, version(target)) == (143, [])
+    assert result.named("metrics.failed")
+
+
+def test_waiting_for_postgres_is_no_run_and_pushes_nothing(
+    migrator: Migrator, project: Project, pushgateway: Pushgateway, tmp_path: Path
+) -> None:
+    project.write_revision("a1", upgrade="op.execute('SELECT 1 / 0')")
+    assert migrator(MIGRATOR_PUSHGATEWAY_URL=pushgateway.url).exit_code == 14
+    log = tmp_path / "termination"
+    waited = migrator("wait", MIGRATOR_PUSHGATEWAY_URL=pushgateway.url, MIGRATOR_TERMINATION_LOG=str(log))
+    assert waited.exit_code == 0
+    assert log.read_text()
+    assert pushgateway.value("migrator_success") == 0
 
 
 def test_a_gateway_that_refuses_is_only_a_warning(

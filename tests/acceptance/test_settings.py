@@ -121,3 +121,9 @@ def test_a_damaged_installation_is_exit_1_and_still_ends_with_run_finished(
     assert result.last["event"] == "run.finished"
     assert result.last["exit_name"] == "INTERNAL_ERROR"
     assert "no pq wrapper available" in result.last["traceback"]
+
+
+def test_a_timeout_that_is_no_number_is_exit_10(migrator: Migrator, target: Target) -> None:
+    result = migrator("wait", DATABASE_URL=f"{target.url}?connect_timeout=abc")
+    assert result.exit_code == 10
+    assert "connect_timeout" in result.last["error"]

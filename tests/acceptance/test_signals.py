@@ -30,6 +30,15 @@ OURS = """
 SELECT application_name FROM pg_stat_activity
 WHERE application_name LIKE 'migrator%' AND datname = current_database()
 """
+# A name server that hears everything and never answers.
+SILENT = """
+import os, socket, subprocess, sys
+subprocess.run(["mount", "--bind", {resolv!r}, "/etc/resolv.conf"], check=True)
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("127.0.0.77", 53))
+server.set_inheritable(True)
+os.execv(sys.executable, [sys.executable, {entrypoint!r}])
+"""
 both_signals = pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
 
 # As in a container without an init: the entrypoint is PID 1 of a namespace of its own.
@@ -275,3 +284,21 @@ def test_while_the_network_swallows_everything_midway(
     tcp_proxy.close()
     assert eventually(lambda: not target.rows(OURS))
     assert version(target) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may put another name server in place")
+def test_while_a_name_server_never_answers(
+    migrator: Migrator, project: Project, target: Target, tmp_path: Path
+) -> None:
+    write_journal(project, "a1")
+    resolv, inner, script = tmp_path / "resolv.conf", tmp_path / "inner.py", tmp_path / "silent.py"
+    resolv.write_text("nameserver 127.0.0.77\n")
+    inner.write_text(SILENT.format(resolv=str(resolv), entrypoint=str(REPOSITORY / "entrypoint.py")))
+    script.write_text(
+        f"import os, sys\nos.execvp('unshare', ['unshare', '--mount', sys.executable, {str(inner)!r}])\n"
+    )
+    url = target.at("postgres.example.internal", 5432).url
+    running = dataclasses.replace(migrator, script=script).start(DATABASE_URL=url)
+    # The name is looked up by a second thread.
+    assert eventually(lambda: len(list(Path(f"/proc/{running.pid}/task").iterdir())) > 1)
+    told_to_stop(running, signal.SIGTERM)

@@ -227,6 +227,32 @@ class TestDump:
         assert {"precious.dump", "notes.txt"} < set(names(folder))
         assert ".old.dump.partial" not in names(folder)
 
+    def test_what_another_run_is_writing_is_left_alone(self, make_dumper: MakeDumper, folder: Path) -> None:
+        dumper = make_dumper()
+        with dumper.store.writing("another.dump") as file:
+            file.write(b"so far")
+            dumper.take(ABOUT)
+        assert (folder / "another.dump").read_bytes() == b"so far"
+
+    def test_it_is_synced_on_the_way_so_that_the_end_is_short(
+        self, make_dumper: MakeDumper, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        synced: list[int] = []
+        monkeypatch.setattr(os, "fdatasync", lambda file: synced.append(os.fstat(file).st_size))
+        backup = make_dumper(sync_bytes=100_000).take(ABOUT)
+        assert synced == sorted(set(synced))
+        assert len(synced) >= backup.size_bytes // 200_000 >= 1
+        assert synced[0] >= 100_000
+
+    def test_what_pg_dump_cannot_be_told_is_refused(
+        self, connector: Connector, make_dumper: MakeDumper, folder: Path
+    ) -> None:
+        dsn = replace(connector.dsn, parameters=(("sslpassword", "secret"),))
+        with pytest.raises(PolicyRefused, match="sslpassword") as refusal:
+            make_dumper(dsn=dsn).take(ABOUT)
+        assert "secret" not in refusal.value.message
+        assert names(folder) == []
+
     def test_progress_is_told_in_growing_numbers(self, make_dumper: MakeDumper) -> None:
         told: list[tuple[int, float]] = []
         dumper = make_dumper(progressed=lambda *facts: told.append(facts), clock=_Hasty())

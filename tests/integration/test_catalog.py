@@ -190,6 +190,23 @@ def test_an_index_being_built_right_now_is_not_an_interrupted_build(target: Targ
     assert invalid_indexes(session) == frozenset()
 
 
+def test_an_index_that_another_role_builds_right_now_is_not_an_interrupted_build(
+    target: Target, session: Session
+) -> None:
+    with target.admin() as admin:
+        admin.execute("CREATE TABLE book (title text)")
+        admin.execute("GRANT ALL ON book TO PUBLIC")
+    hidden = "SELECT 1 FROM pg_stat_progress_create_index WHERE relid IS NULL"
+    with target.connect() as reader, target.admin() as builder, ThreadPoolExecutor(1) as threads:
+        reader.execute("BEGIN; LOCK TABLE book IN ROW EXCLUSIVE MODE")
+        built = threads.submit(builder.execute, "CREATE INDEX CONCURRENTLY by_title ON book (title)")
+        assert eventually(lambda: target.rows(hidden))
+        assert target.rows("SELECT 1 FROM pg_index WHERE NOT indisvalid") == [(1,)]
+        assert invalid_indexes(session) == frozenset()
+        reader.execute("COMMIT")
+        built.result(timeout=20)
+
+
 def test_the_size_of_the_database_is_that_on_disk(target: Target, session: Session) -> None:
     before = database_size_bytes(session)
     target.execute("CREATE TABLE book AS SELECT repeat('x', 1000) FROM generate_series(1, 1000)")

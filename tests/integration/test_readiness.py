@@ -3,6 +3,9 @@
 import contextlib
 import dataclasses
 import os
+import signal
+import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -12,7 +15,7 @@ import pytest
 
 from migrator.clock import Clock, Stop, SystemClock
 from migrator.demo.cluster import HOST, Cluster, embedded_binaries, free_port
-from migrator.errors import AccessDenied, DatabaseUnavailable
+from migrator.errors import AccessDenied, DatabaseUnavailable, SettingsInvalid, Terminated
 from migrator.postgres.readiness import Attempt, wait_until_ready
 from migrator.postgres.refusal import Verdict, verdict
 from migrator.postgres.session import Connector, Session
@@ -180,6 +183,51 @@ class TestVerdicts:
         assert judged(wrong.url)[0] is Verdict.REFUSED
 
 
+def test_an_address_the_driver_does_not_try_is_a_matter_of_settings(target: Target) -> None:
+    dsn = dataclasses.replace(Dsn.parse(target.url), parameters=(("connect_timeout", "abc"),))
+    with pytest.raises(SettingsInvalid, match="address cannot be used"):
+        Connector(dsn, "migrator test", Stop()).open()
+
+
+@pytest.mark.parametrize("wanted", ["0", "30"])
+def test_a_run_that_leaves_has_no_time_for_the_urls_timeout(
+    target: Target, tcp_proxy: TcpProxy, wanted: str
+) -> None:
+    tcp_proxy.stall()
+    stop = Stop()
+    stop.received = signal.SIGTERM
+    with pytest.raises(Terminated):
+        stop.check()
+    url = f"{target.at(tcp_proxy.host, tcp_proxy.port).url}?connect_timeout={wanted}"
+    began = time.monotonic()
+    with pytest.raises(psycopg.OperationalError, match="timeout"):
+        Connector(Dsn.parse(url), "migrator test", stop).open()
+    assert time.monotonic() - began < 4
+
+
+def test_the_address_that_was_reached_is_told(target: Target, connector: Connector) -> None:
+    with connector.open() as session:
+        assert (session.numeric_address, session.database) == (target.host, target.database)
+    named = target.at("localhost", target.port)
+    with connector_to(named.url).open() as session:
+        assert session.address == ("localhost", target.port)
+        assert session.numeric_address == HOST
+
+
+class _DiesAtItsFirstStatement(TcpProxy):
+    """A server that lets us in, then dies of the first thing it is asked; once."""
+
+    died = False
+
+    def _pump(self, source: socket.socket, sink: socket.socket, client: socket.socket) -> None:
+        while data := source.recv(65536):
+            if b"pg_is_in_recovery" in data and not self.died:
+                self.died = True
+                break
+            sink.sendall(data)
+        self._end(client, source, sink)
+
+
 class TestWaiting:
     """Until a writable primary answers, or patience ends."""
 
@@ -233,6 +281,26 @@ class TestWaiting:
         clock = HandClock(lambda: None, own_cluster.restart)
         assert is_writable(wait(url_of(own_cluster), clock))
         assert len(clock.slept) == 2
+
+    def test_a_server_that_lets_us_in_and_dies_is_waited_for(self, target: Target) -> None:
+        proxy = _DiesAtItsFirstStatement(target.host, target.port)
+        clock = HandClock(lambda: None)
+        heard: list[Attempt] = []
+        with contextlib.closing(proxy):
+            assert is_writable(wait(target.at(proxy.host, proxy.port).url, clock, heard=heard))
+        assert [attempt.verdict for attempt in heard] == [Verdict.PASSING]
+
+    def test_a_server_that_does_not_let_us_look_is_waited_for(self, target: Target) -> None:
+        on = f'ALTER ROLE "{target.user}" SET search_path = unreadable, pg_catalog'
+        off = f'ALTER ROLE "{target.user}" RESET search_path'
+        with target.admin() as admin:
+            admin.execute(
+                "CREATE SCHEMA unreadable; CREATE FUNCTION unreadable.pg_is_in_recovery() RETURNS bool "
+                "LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'later' USING ERRCODE = '57014'; END $$;"
+                "GRANT USAGE ON SCHEMA unreadable TO PUBLIC"
+            )
+        with restored(target, on, off), pytest.raises(DatabaseUnavailable, match="not ready within 60 s"):
+            wait(target.url, HandClock())
 
     def test_a_standby_is_waited_for_until_it_is_promoted(self, standby: Cluster) -> None:
         with pytest.raises(DatabaseUnavailable, match="in recovery"):

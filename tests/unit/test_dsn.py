@@ -73,6 +73,24 @@ def test_of_several_hosts_only_a_writable_one_will_do() -> None:
     assert chosen.libpq()["target_session_attrs"] == "primary"
 
 
+@pytest.mark.parametrize("seconds", ["abc", "1.5", "5s", "٣"])
+def test_a_timeout_that_is_no_number_is_refused(seconds: str) -> None:
+    with pytest.raises(ValueError, match="connect_timeout"):
+        Dsn.parse(f"postgresql://db/shop?connect_timeout={seconds}")
+
+
+@pytest.mark.parametrize("seconds", ["", "0", "-1", "10", "+10"])
+def test_a_timeout_that_is_a_number_is_libpqs(seconds: str) -> None:
+    dsn = Dsn.parse(f"postgresql://db/shop?connect_timeout={seconds}")
+    assert dsn.libpq().get("connect_timeout", "").strip() == seconds.strip("+")
+
+
+def test_the_one_address_of_a_server_is_libpqs_alone() -> None:
+    dsn = Dsn.parse("postgresql://a,b/x").at("b", 5432, "10.0.0.2")
+    assert dsn.libpq() == {"host": "b", "port": "5432", "hostaddr": "10.0.0.2", "dbname": "x"}
+    assert dsn.url("asyncpg") == "postgresql+asyncpg://b:5432/x"
+
+
 def test_one_server_once_found_is_all_there_is() -> None:
     dsn = Dsn.parse("postgresql://u:p@a,b/x?target_session_attrs=primary&hostaddr=10.0.0.1&sslmode=require")
     assert dsn.at("b", 5432) == Dsn.parse("postgresql://u:p@b:5432/x?sslmode=require")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from migrator import __version__
+from migrator.clock import Stop
 from migrator.errors import ExitCode
 from migrator.telemetry.metrics import Measured, push, samples
 
@@ -122,4 +123,4 @@ def test_the_same_outcome_gives_the_same_metrics(measured: Measured) -> None:
 
 def test_a_gateway_that_cannot_be_reached_is_an_os_error(measured: Measured) -> None:
     with pytest.raises(OSError, match="refused"):
-        push("http://127.0.0.1:9", measured, ())
+        push("http://127.0.0.1:9", measured, (), Stop())
