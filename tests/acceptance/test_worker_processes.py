@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from migrator import __version__
 from tests.support.environment import env_with
 from tests.support.journal import journal, version, write_journal
 from tests.support.processes import worker_of
@@ -37,6 +38,14 @@ for descriptor in range(3, 100):
     if is_pipe and writes:
         os.write(descriptor, {line!r}.encode() + b"\\n")
 time.sleep(600)
+"""
+# What a revision sees of `migrator`: before it imports one, and then.
+IMPORTING = """
+import sys
+before = [name for name in sys.modules if name.partition(".")[0] == "migrator"]
+import migrator
+seen = [*before, migrator.__version__]
+op.execute("CREATE TABLE seen AS SELECT '" + " ".join(seen) + "' AS modules")
 """
 SLEEPING = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'CREATE TABLE own%' AND state = 'active'"
 
@@ -143,3 +152,12 @@ def test_a_session_without_sqlalchemy_cannot_write_during_discovery(
     assert target.value("SELECT to_regclass('own')") is None
     assert migrator(SHOP="shop_version").exit_code == 0
     assert version(target, "shop_version") == ["a1"]
+
+
+def test_user_code_that_imports_migrator_gets_the_installed_one(
+    migrator: Migrator, project: Project, target: Target
+) -> None:
+    project.write_revision("a1", upgrade=IMPORTING)
+    result = migrator()
+    assert result.exit_code == 0, result.last
+    assert target.value("SELECT modules FROM seen") == __version__

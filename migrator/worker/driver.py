@@ -1,0 +1,60 @@
+"""What is said to the driver's own connection, below SQLAlchemy, and what only it knows.
+
+SQL on the project's own connection before its transaction makes Alembic commit nothing and raise nothing. So
+every statement of ours goes through the driver, and is committed there when no transaction is open.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_IDLE, _BEGUN = 0, 2  # psycopg2's TRANSACTION_STATUS_IDLE and STATUS_BEGIN
+
+
+def ask_through(connection: Any, sql: str) -> Any:
+    """Ask on the driver's connection below a SQLAlchemy connection, leaving its transaction as it was."""
+    driver = connection.connection
+    row = ask(driver, sql)
+    if not connection.in_transaction():
+        driver.commit()
+    return row
+
+
+def ask(dbapi_connection: Any, sql: str) -> Any:
+    """Give the first row of the answer."""
+    cursor = dbapi_connection.cursor()
+    try:
+        cursor.execute(sql)
+        return cursor.fetchone()
+    finally:
+        cursor.close()
+
+
+def literal(value: str) -> str:
+    """Quote a text. Colons and percent signs mean something to some drivers; none of our values has them."""
+    text = value.replace("'", "''")
+    return f"'{text}'"
+
+
+def is_autocommit(connection: Any) -> bool:
+    """Whether the next statement commits itself.
+
+    The driver knows: an engine's own isolation level is in no option. After a `COMMIT` that was executed as
+    text, psycopg2 and asyncpg still believe their transaction to be open, and begin none.
+    """
+    adapted = connection.connection
+    if getattr(adapted, "autocommit", False):
+        return True
+    driver: Any = getattr(adapted, "_connection", None)
+    if hasattr(driver, "is_in_transaction"):
+        return adapted._transaction is not None and not driver.is_in_transaction()  # noqa: SLF001 - as above
+    if hasattr(adapted, "get_transaction_status"):
+        return bool(adapted.status == _BEGUN and adapted.get_transaction_status() == _IDLE)
+    return False
+
+
+def client_side_pid(dbapi_connection: Any) -> int:
+    """The backend's pid as the startup packet said it; a pooler says another one."""
+    driver = getattr(dbapi_connection, "_connection", dbapi_connection)
+    pid = getattr(driver, "get_server_pid", None) or getattr(driver, "get_backend_pid", None)
+    return int(pid() if pid else driver.info.backend_pid)

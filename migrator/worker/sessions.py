@@ -1,0 +1,148 @@
+"""Every session of the process: its limits, its fence, who leads, and what is run on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from migrator.worker.driver import ask, ask_through, client_side_pid, is_autocommit, literal
+from migrator.worker.errors import Refused, Stopped
+from migrator.worker.orders import Orders
+from migrator.worker.reports import Reports
+from migrator.worker.statements import ending_of, is_concurrent
+from migrator.worker.watch import Watch
+
+_BACKEND_START = (
+    "SELECT extract(epoch FROM backend_start)::text FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+)
+
+
+class Sessions:
+    """Sees every connection any engine of the process opens, and fences in those to the target."""
+
+    def __init__(self, orders: Orders, report: Reports, watch: Watch) -> None:
+        """Fence in by these orders."""
+        self._set = orders["parameters"]
+        self._fence = orders["fence_sql"]
+        self._look = orders["look_sql"]
+        self._identity = orders["identity_sql"]
+        self._target = orders["identity"]
+        self._options: str = orders["libpq_options"]
+        self._report = report
+        self._watch = watch
+        self._lock_timeout: str | None = orders["parameters"].get("lock_timeout")
+        self._concurrently_lock_timeout: str = orders["concurrently_lock_timeout"]
+        self.stopping = False
+
+    def attach(self) -> None:
+        """Listen to every engine there is and will be."""
+        from sqlalchemy import event
+        from sqlalchemy.engine import Engine
+
+        event.listen(Engine, "do_connect", self._connecting)
+        event.listen(Engine, "connect", self._connected)
+        event.listen(Engine, "commit", self._committing)
+        event.listen(Engine, "rollback", self._watch.rolled_back)
+        event.listen(Engine, "savepoint", self._watch.saved)
+        event.listen(Engine, "rollback_savepoint", self._rolled_back_to)
+        event.listen(Engine, "handle_error", self._failed)
+        event.listen(Engine, "before_cursor_execute", self._executing)
+        event.listen(Engine, "after_cursor_execute", self._executed)
+
+    def _connecting(self, dialect: Any, _record: Any, _arguments: Any, words: dict[str, Any]) -> None:
+        """Leave our PGOPTIONS to sessions that SQLAlchemy does not open: poolers refuse unknown ones."""
+        if dialect.driver.startswith("psycopg"):
+            words.setdefault("options", self._options)
+
+    def _connected(self, dbapi_connection: Any, record: Any) -> None:
+        """Set limits, take the fence, look who leads; leave no transaction open behind us."""
+        driver = type(dbapi_connection).__module__
+        if not any(name in driver for name in ("psycopg", "asyncpg")):
+            self._report("stranger", driver=driver)
+            return
+        pid, start, identity = ask(
+            dbapi_connection, f"SELECT pg_backend_pid(), ({_BACKEND_START}), ({self._identity})"
+        )
+        ours, pooled = identity == self._target, client_side_pid(dbapi_connection) != pid
+        if ours and pooled:
+            dbapi_connection.rollback()
+            raise Refused("pooler", "env.py's session goes through a pooler, which would hand it to others")
+        if not pooled:
+            self._limit(dbapi_connection)
+        fenced = ours and (self._look is None or self._fenced(dbapi_connection))
+        dbapi_connection.commit()
+        record.info["migrator"] = {"fenced": fenced, "identity": identity}
+        self._report("session", pid=pid, start=start, ours=ours, identity=identity)
+        if ours and not fenced:
+            raise Refused("leader", "another runner leads: this session may not migrate")
+
+    def _limit(self, dbapi_connection: Any) -> None:
+        sql = ", ".join(f"({literal(name)}, {literal(value)})" for name, value in self._set.items())
+        # Joining pg_settings leaves out what an older server does not know.
+        ask(
+            dbapi_connection,
+            f"SELECT count(set_config(s.name, v.value, false)) FROM (VALUES {sql}) v(name, value) "  # noqa: S608
+            "JOIN pg_settings s ON s.name = v.name",
+        )
+
+    def _fenced(self, dbapi_connection: Any) -> bool:
+        has_fence = bool(ask(dbapi_connection, self._fence)[0])
+        return has_fence and bool(ask(dbapi_connection, self._look)[0])
+
+    def look(self, connection: Any) -> None:
+        """Raise unless this SQLAlchemy connection is the target's, fenced in, and our runner still leads."""
+        if self.stopping:
+            raise Stopped("stopped by the runner")
+        about = connection.info.get("migrator")
+        if about is None or not about["fenced"]:
+            where = about["identity"].rsplit("/", 2)[0] if about else "a database that cannot be watched"
+            raise Refused(
+                "database", f"env.py migrates {where}, which is not the database this run was given"
+            )
+        if self._look is not None and not ask_through(connection, self._look)[0]:
+            raise Refused("leader", "the leader lock was lost: this session may not go on")
+
+    def _committing(self, connection: Any) -> None:
+        if self._is_fenced(connection):
+            self.look(connection)
+        self._watch.committing(connection)
+
+    def _executing(
+        self, connection: Any, _cursor: Any, statement: str, _parameters: Any, _context: Any, _many: Any
+    ) -> None:
+        self._watch.settled(connection)
+        if self.stopping:
+            raise Stopped("stopped by the runner")
+        if ending_of(statement) == "commit":
+            self._committing(connection)
+        elif is_autocommit(connection):
+            if self._is_fenced(connection):
+                self.look(connection)
+            self._watch.autocommitting(connection)
+        if is_concurrent(statement, connection):
+            self._set_lock_timeout(connection, self._concurrently_lock_timeout)
+
+    def _executed(
+        self, connection: Any, _cursor: Any, statement: str, _parameters: Any, _context: Any, _many: Any
+    ) -> None:
+        ending = ending_of(statement)
+        if ending == "commit":
+            self._watch.settled(connection)
+        elif ending == "rollback":
+            self._watch.rolled_back(connection)
+        if is_concurrent(statement, connection):
+            self._set_lock_timeout(connection, self._lock_timeout)
+
+    def _rolled_back_to(self, connection: Any, name: str, _context: Any) -> None:
+        self._watch.rolled_back_to(connection, name)
+
+    def _failed(self, context: Any) -> None:
+        self._watch.failed(context.connection)
+
+    def _set_lock_timeout(self, connection: Any, milliseconds: str | None) -> None:
+        """CONCURRENTLY waits for old transactions and blocks nobody: a short limit would only spoil it."""
+        if milliseconds is not None and self._is_fenced(connection):
+            ask_through(connection, f"SELECT set_config('lock_timeout', {literal(milliseconds)}, false)")
+
+    @staticmethod
+    def _is_fenced(connection: Any) -> bool:
+        return bool(connection.info.get("migrator", {}).get("fenced"))

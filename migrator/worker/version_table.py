@@ -1,0 +1,31 @@
+"""The version table: where the database says which revisions it has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from migrator.worker.driver import ask_through, literal
+from migrator.worker.reports import Reports
+
+if TYPE_CHECKING:
+    from alembic.runtime.migration import MigrationContext
+
+
+def tell_version_table(context: MigrationContext, report: Reports) -> None:
+    """Name the version table with the schema it really is in, or will be in."""
+    name, schema = context.version_table, context.version_table_schema
+    if schema is None:
+        quoted = '"' + name.replace('"', '""') + '"'
+        where = (
+            "SELECT coalesce("  # noqa: S608
+            f"(SELECT relnamespace FROM pg_class WHERE oid = to_regclass({literal(quoted)})), "
+            "(SELECT oid FROM pg_namespace WHERE nspname = current_schema()))::regnamespace::text"
+        )
+        schema = _unquoted(ask_through(context.connection, where)[0])
+    report("version_table", name=name, schema=schema)
+
+
+def _unquoted(name: str | None) -> str | None:
+    if name is not None and name.startswith('"'):
+        return name[1:-1].replace('""', '"')
+    return name
