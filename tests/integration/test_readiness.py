@@ -220,11 +220,12 @@ class _DiesAtItsFirstStatement(TcpProxy):
     died = False
 
     def _pump(self, source: socket.socket, sink: socket.socket, client: socket.socket) -> None:
-        while data := source.recv(65536):
-            if b"pg_is_in_recovery" in data and not self.died:
-                self.died = True
-                break
-            sink.sendall(data)
+        with contextlib.suppress(OSError):  # the other direction may have ended the connection
+            while data := source.recv(65536):
+                if b"pg_is_in_recovery" in data and not self.died:
+                    self.died = True
+                    break
+                sink.sendall(data)
         self._end(client, source, sink)
 
 
