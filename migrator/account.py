@@ -9,7 +9,7 @@ from typing import Any
 from migrator.clock import utc_now
 from migrator.errors import ExitCode, MigratorError
 from migrator.history.state import State, StateName
-from migrator.model import BackupFacts, Ending, Outcome, RevisionId
+from migrator.model import Backup, Ending, Outcome, RevisionId
 
 
 class Account:
@@ -25,7 +25,7 @@ class Account:
         self.heads_after: tuple[RevisionId, ...] | None = None
         self.applied: tuple[RevisionId, ...] = ()
         self.applied_at: dict[RevisionId, datetime] = {}
-        self.backup: BackupFacts | None = None
+        self.backup: Backup | None = None
         self.lock_wait_seconds = 0.0
         self.blocked_attempts = 0
         self.database_size_bytes: int | None = None

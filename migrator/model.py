@@ -65,14 +65,24 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class BackupFacts:
-    """Which backup a run took."""
+class Backup:
+    """A backup that was proven: where it is, how large, and what it took."""
 
     location: str
     size_bytes: int
     sha256: str
     seconds: float
     finished: datetime
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What events say of it."""
+        return {
+            "location": self.location,
+            "size_bytes": self.size_bytes,
+            "sha256": self.sha256,
+            "seconds": round(self.seconds, 3),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +101,7 @@ class Outcome:
     heads_after: tuple[RevisionId, ...] | None = None
     applied: tuple[RevisionId, ...] = ()
     pending: int = 0
-    backup: BackupFacts | None = None
+    backup: Backup | None = None
     lock_wait_seconds: float = 0.0
     blocked_attempts: int = 0
     database_size_bytes: int | None = None

@@ -59,7 +59,6 @@ def _measured(outcome: Outcome, settings: Settings) -> Measured:
 
 def last_event(outcome: Outcome) -> dict[str, Any]:
     """What `run.finished` says: enough to answer what happened without any other line."""
-    backup = outcome.backup
     facts: dict[str, Any] = {
         "outcome": outcome.ending.value,
         "exit_code": int(outcome.exit_code),
@@ -74,13 +73,7 @@ def last_event(outcome: Outcome) -> dict[str, Any]:
         "revisions_applied": list(outcome.applied),
         "revisions_pending": outcome.pending,
         "lock_wait_seconds": round(outcome.lock_wait_seconds, 3),
-        "backup": backup
-        and {
-            "location": backup.location,
-            "size_bytes": backup.size_bytes,
-            "sha256": backup.sha256,
-            "seconds": round(backup.seconds, 3),
-        },
+        "backup": outcome.backup.facts if outcome.backup else None,
         "error": outcome.error,
         "remedy": outcome.remedy,
     }

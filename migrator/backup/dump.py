@@ -19,6 +19,7 @@ from migrator.backup.readable import refuse_unreadable
 from migrator.backup.store import FileStore
 from migrator.clock import Clock, Stop, utc_now
 from migrator.errors import BackupFailed, PolicyRefused
+from migrator.model import Backup
 from migrator.postgres.catalog import table_count
 from migrator.postgres.session import Connector, Session
 from migrator.settings import Dsn
@@ -76,17 +77,6 @@ class About:
     release: str
     database: str
     heads: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Backup:
-    """A backup that was proven: where it is, how large, and what it took."""
-
-    location: str
-    size_bytes: int
-    sha256: str
-    seconds: float
-    finished: datetime
 
 
 @dataclass(frozen=True, slots=True)

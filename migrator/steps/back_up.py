@@ -1,15 +1,14 @@
 """Back up: before the first change, unless there is nothing to lose or the policy says no."""
 
 from functools import partial
-from typing import Any
 
 from migrator.account import Account
 from migrator.backup.client import find_client
-from migrator.backup.dump import About, Backup, Dumper
+from migrator.backup.dump import About, Dumper
 from migrator.backup.lasting import Surroundings
 from migrator.backup.store import FileStore
 from migrator.history.state import State
-from migrator.model import BackupFacts
+from migrator.model import Backup
 from migrator.steps.leadership import Leadership
 from migrator.telemetry.events import Events
 
@@ -33,13 +32,10 @@ def back_up(leadership: Leadership, account: Account, state: State | None) -> No
         client_version=dumper.client.version,
     )
     heads = state.heads if state else ()
-    backup = dumper.take(
+    account.backup = backup = dumper.take(
         About(desk.run_id, desk.settings.app, desk.settings.release, account.database, heads)
     )
-    account.backup = BackupFacts(
-        backup.location, backup.size_bytes, backup.sha256, backup.seconds, backup.finished
-    )
-    desk.events.record("backup.verified", f"backup proven: {backup.location}", **_facts(backup))
+    desk.events.record("backup.verified", f"backup proven: {backup.location}", **backup.facts)
 
 
 def _dumper(leadership: Leadership, account: Account) -> Dumper:
@@ -47,14 +43,11 @@ def _dumper(leadership: Leadership, account: Account) -> Dumper:
     desk = leadership.desk
     url = desk.settings.backup_url
     assert url is not None  # noqa: S101 - settings were refused without it
-    with desk.connector.reopen("the server's version") as session:
-        account.reached(session.database)
-        server_version = session.server_version
     return Dumper(
         connector=desk.connector,
         dsn=desk.dsn,
         store=FileStore.at(url.reveal(), account.database, Surroundings(desk.environ)),
-        client=find_client(desk.settings.pg_bin, server_version),
+        client=find_client(desk.settings.pg_bin, leadership.server_version),
         clock=desk.clock,
         stop=desk.stop,
         prove_leadership=leadership.lock.prove,
@@ -74,7 +67,7 @@ def _tell_progress(events: Events, size_bytes: int, seconds: float) -> None:
 
 def _tell_taken(events: Events, backup: Backup) -> None:
     message = f"backup taken in {backup.seconds:.2f} s: {backup.size_bytes / _MEGA:.1f} MB"
-    events.record("backup.taken", message, **_facts(backup))
+    events.record("backup.taken", message, **backup.facts)
 
 
 def _reason_to_skip(leadership: Leadership, state: State | None) -> str | None:
@@ -86,12 +79,3 @@ def _reason_to_skip(leadership: Leadership, state: State | None) -> str | None:
     if policy == "auto" and state is not None and not state.pending:
         return "nothing is pending"
     return None
-
-
-def _facts(backup: Backup) -> dict[str, Any]:
-    return {
-        "location": backup.location,
-        "size_bytes": backup.size_bytes,
-        "sha256": backup.sha256,
-        "seconds": round(backup.seconds, 3),
-    }

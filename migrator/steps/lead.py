@@ -72,12 +72,13 @@ def take_stock(desk: Desk, account: Account, lock: LeaderLock, release: Release)
         seen = look(session, release)
         is_empty = not object_names(session, ())
         invalid = invalid_indexes(session)
+        server_version = session.server_version
     sight = judge(seen, release)
     tell(sight, release, desk.events)
     account.saw(sight.state)
     known = {revision.id: revision.doc for revision in release.graph.revisions}
     upgrader = Upgrader(launch, lock, desk.connector, desk.clock, desk.events, known)
-    return Leadership(desk, lock, release, upgrader, sight, is_empty, invalid)
+    return Leadership(desk, lock, release, upgrader, sight, is_empty, invalid, server_version)
 
 
 def look_again(leadership: Leadership, account: Account, tables: tuple[VersionTable, ...]) -> Sight:

@@ -21,3 +21,4 @@ class Leadership:
     sight: Sight
     is_empty: bool
     invalid: frozenset[InvalidIndex]
+    server_version: int  # as 160014

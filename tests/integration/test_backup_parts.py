@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from migrator.backup.client import Client, find_client
-from migrator.backup.dump import About, Backup, Dumper
+from migrator.backup.dump import About, Dumper
 from migrator.backup.store import FileStore
 from migrator.clock import Stop, SystemClock
 from migrator.demo.cluster import embedded_binaries
 from migrator.errors import BackupFailed, InterruptedMidway, PolicyRefused
+from migrator.model import Backup
 from migrator.postgres.session import Connector
 from tests.support.clients import fake_pg_dump
 from tests.support.clock import HandClock
