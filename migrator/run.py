@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from migrator.steps.leadership import Leadership
 
 
-def run(desk: Desk, account: Account) -> Outcome:
+def run(desk: Desk, account: Account, *, retry: bool = False) -> Outcome:  # noqa: ARG001 - not yet
     """Bring the database to this release, or say why not. Foreseen failures are outcomes, not exceptions."""
     try:
         _deploy(desk, account)

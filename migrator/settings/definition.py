@@ -61,6 +61,11 @@ class Settings:
         "used by runner and worker in place of `DATABASE_URL` where that one goes through a pooler",
         secret=True,
     )
+    role: str | None = _setting(
+        values.text,
+        "`SET ROLE` for worker, ledger and dump, so that objects belong to the owner and not to a rotating "
+        "login",
+    )
     alembic_config: Path | None = _setting(
         values.path,
         "where Alembic's configuration is",
@@ -83,6 +88,13 @@ class Settings:
         values.path,
         "the interpreter of the worker (3.9 or newer): the project's own packages, apart from migrator's",
         default="the project's virtual environment if there is one, else ours",
+    )
+    upgrade_command: tuple[str, ...] = _setting(
+        values.command,
+        "the project's own upgrade command (JSON list), run as the worker where plain Alembic cannot load "
+        "the project",
+        value=(),
+        default="`flask db upgrade` where `FLASK_APP` is set, else none",
     )
     target: str = _setting(
         values.text,
@@ -109,6 +121,11 @@ class Settings:
     )
     leader_timeout: timedelta = _setting(
         values.duration, "patience for another runner", value=timedelta(minutes=10), default="`10m`"
+    )
+    gate_timeout: timedelta | None = _setting(
+        values.lasting,
+        "patience of `gate` (in an init container giving up only adds back-off)",
+        default="none",
     )
     deadline: timedelta | None = _setting(values.lasting, "for the whole run", default="none")
     lock_timeout: timedelta = _setting(
@@ -142,6 +159,18 @@ class Settings:
         value="allow",
         default="`allow`",
     )
+    on_unversioned: Literal["prove", "refuse"] = _setting(
+        values.choice("prove", "refuse"),
+        "tables, but no version: `prove` (stamp only what replay proves) or `refuse`",
+        value="prove",
+        default="`prove`",
+    )
+    on_edited: Literal["warn", "refuse"] = _setting(
+        values.choice("warn", "refuse"),
+        "a revision changed since it was applied: `warn` or `refuse`",
+        value="warn",
+        default="`warn`",
+    )
     backup: Literal["auto", "always", "off"] = _setting(
         values.choice("auto", "always", "off"),
         "`auto` (something is pending and the database is not empty), `always` (also with nothing to do), "
@@ -158,6 +187,19 @@ class Settings:
         values.path,
         "folder of `pg_dump` and `pg_restore`; otherwise the oldest found that is not older than the server",
         default="searched",
+    )
+    scratch_database_url: Dsn | None = _setting(
+        Dsn.parse,
+        "where scratch databases may be created, for replay; any database of a server like the target's",
+        default="same server",
+        secret=True,
+    )
+    remember_failure: timedelta = _setting(
+        values.duration,
+        "how long a permanent failure of this release against these version rows is remembered instead of "
+        "tried again (`--retry` tries)",
+        value=timedelta(minutes=10),
+        default="`10m`",
     )
     ledger: bool = _setting(
         values.switch,

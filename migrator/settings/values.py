@@ -105,6 +105,14 @@ def pairs(raw: str) -> tuple[tuple[str, str], ...]:
     return tuple((key.strip(), value) for key, _, value in found)
 
 
+def command(raw: str) -> tuple[str, ...]:
+    """A program with its arguments, as a JSON list: there is no shell to split it."""
+    words = _json_list(raw)
+    if not words or not words[0]:
+        raise ValueError("must name a program")
+    return tuple(words)
+
+
 def labels(raw: str) -> tuple[tuple[str, str], ...]:
     """Prometheus labels as `key=value` pairs."""
     found = pairs(raw)

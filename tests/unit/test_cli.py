@@ -10,7 +10,10 @@ from migrator.cli import main
 from migrator.errors import ExitCode
 from migrator.settings.definition import ROWS
 
-COMMANDS = ["run", "wait", "demo", "settings", "exit-codes"]
+COMMANDS = [
+    *("run", "gate", "wait", "status", "plan", "check", "verify", "adopt", "ledger"),
+    *("demo", "settings", "exit-codes"),
+]
 
 
 @pytest.mark.parametrize(
@@ -42,7 +45,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(f"\n    {command}" in printed for command in COMMANDS)
 
 
-@pytest.mark.parametrize("command", ["run", "wait"])
+@pytest.mark.parametrize("command", ["run", "gate", "wait", "status", "plan", "check", "verify", "adopt"])
 def test_every_setting_is_a_flag(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([command, "--help"], {})

@@ -1,0 +1,162 @@
+"""The command line: which commands there are, and what each takes besides the settings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+from migrator import __version__
+from migrator.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+Kind = Literal["run", "steps", "facts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: where its function is, and how it speaks.
+
+    `run` and `steps` tell events as they go, `facts` prints what it found. Only `run` needs somewhere to back
+    up to, and pushes metrics.
+    """
+
+    module: str
+    kind: Kind
+    help: str
+
+    def load(self) -> "Callable[..., Any]":
+        """Import its function: late, so that a damaged installation still ends with its last event."""
+        module = import_module(self.module)
+        function: Callable[..., Any] = getattr(module, self.module.rpartition(".")[2])
+        return function
+
+
+COMMANDS = {
+    "run": Command("migrator.run", "run", "the deploy: wait, look, lock, back up, migrate, verify (default)"),
+    "gate": Command(
+        "migrator.commands.gate",
+        "steps",
+        "wait until the database has what this release needs; writes nothing",
+    ),
+    "wait": Command("migrator.commands.wait", "steps", "wait until Postgres answers as a writable primary"),
+    "status": Command(
+        "migrator.commands.status", "facts", "where the database stands, who leads, and the last runs"
+    ),
+    "plan": Command("migrator.commands.plan", "facts", "the revisions a run would apply, oldest first"),
+    "check": Command(
+        "migrator.commands.check", "steps", "try the release on a scratch database: up, down again, up again"
+    ),
+    "verify": Command(
+        "migrator.commands.verify", "steps", "compare the live schema with what the revisions build"
+    ),
+    "adopt": Command(
+        "migrator.commands.adopt", "steps", "find by replay which revision an unversioned database is at"
+    ),
+    "ledger": Command("migrator.commands.ledger", "steps", "correct what is recorded in the database"),
+}
+_TABLES = {"settings": "the settings", "exit-codes": "the exit codes"}
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a command line says: the command, settings by field name, and what is the command's own."""
+
+    command: str
+    settings: dict[str, str]
+    options: dict[str, Any]
+
+
+def read_arguments(arguments: Sequence[str]) -> Words:
+    """Parse a command line. Raises `UsageError`; leaves by `SystemExit` after `--help` and `--version`."""
+    found = vars(_parser().parse_args(arguments))
+    command = found.pop("command") or "run"
+    settings = {name[len(_SETTING) :]: found[name] for name in found if name.startswith(_SETTING)}
+    return Words(
+        command,
+        {name: value for name, value in settings.items() if value is not None},
+        {name: value for name, value in found.items() if not name.startswith(_SETTING)},
+    )
+
+
+_SETTING = "setting "  # no option can be called so
+
+
+def _parser() -> "argparse.ArgumentParser":
+    import argparse  # noqa: PLC0415 - a deploy without arguments does not need it
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            raise UsageError(f"{message}; see `migrator --help`")
+
+    top = Parser(
+        prog="migrator",
+        allow_abbrev=False,
+        description="Migrate a Postgres database with the project's own Alembic revisions, once per deploy. "
+        "Its exit code opens or holds the rollout: see `migrator exit-codes`.",
+        epilog="Settings come from the environment; see `migrator settings`. A flag wins over a variable.",
+    )
+    top.add_argument("--version", action="version", version=f"migrator {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        parser = commands.add_parser(name, allow_abbrev=False, help=command.help, description=command.help)
+        if name in _OWN:
+            _OWN[name](parser)
+        if command.kind == "facts":
+            parser.add_argument("--json", action="store_true", help="as JSON")
+        if name != "ledger":  # its actions have them
+            _add_settings(parser)
+    commands.add_parser("demo", help="the whole deploy on an embedded Postgres with the bundled example")
+    for name, what in _TABLES.items():
+        table = commands.add_parser(name, allow_abbrev=False, help=f"print {what}")
+        form = table.add_mutually_exclusive_group()
+        form.add_argument("--markdown", action="store_true", help="as a Markdown table")
+        form.add_argument("--json", action="store_true", help="as JSON")
+    return top
+
+
+def _add_settings(parser: "argparse.ArgumentParser") -> None:
+    from migrator.settings.definition import ROWS  # noqa: PLC0415
+
+    group = parser.add_argument_group("settings")
+    for row in ROWS:
+        told = f"{row.meaning.replace('%', '%%')} [{row.names[0]}; default {row.default}]".replace("`", "")
+        group.add_argument(row.flag, dest=_SETTING + row.field, metavar="VALUE", help=told)
+
+
+def _run(parser: "argparse.ArgumentParser") -> None:
+    parser.add_argument(
+        "--retry", action="store_true", help="try again at once what failed for good a moment ago"
+    )
+
+
+def _plan(parser: "argparse.ArgumentParser") -> None:
+    parser.add_argument("--sql", action="store_true", help="with the SQL of each revision")
+
+
+def _adopt(parser: "argparse.ArgumentParser") -> None:
+    parser.add_argument(
+        "--stamp",
+        action="store_true",
+        help="record the revision that the replay proved; without it, only say",
+    )
+    parser.add_argument("--at", metavar="REV", help="stamp this revision, if the replay proves it")
+    parser.add_argument(
+        "--accept-differences",
+        action="store_true",
+        help="with --at: stamp it although the schema differs; recorded in the ledger",
+    )
+
+
+def _ledger(parser: "argparse.ArgumentParser") -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    accept = actions.add_parser(
+        "accept", allow_abbrev=False, help="record the new digest of a revision that was edited on purpose"
+    )
+    accept.add_argument("revision", metavar="REV")
+    _add_settings(accept)
+
+
+_OWN = {"run": _run, "plan": _plan, "adopt": _adopt, "ledger": _ledger}
