@@ -1,0 +1,1 @@
+"""What a database's schema is: read from the catalogs, fingerprinted, compared."""
