@@ -64,6 +64,26 @@ class Account:
         """The outcome of having waited for Postgres, and nothing else."""
         return self._outcome(Ending.UNCHANGED, ExitCode.OK, "Postgres is ready")
 
+    def recorded(self, what: str) -> Outcome:
+        """The outcome of having recorded something in the ledger, and nothing else."""
+        return self._outcome(Ending.UNCHANGED, ExitCode.OK, what)
+
+    def looked(self) -> Outcome:
+        """The outcome of having looked, whatever there was to see."""
+        return self._outcome(Ending.UNCHANGED, ExitCode.OK, "the database was looked at")
+
+    def concluded(self, message: str, **facts: Any) -> Outcome:
+        """The outcome of a command that found out what it was asked to."""
+        return self._outcome(Ending.UNCHANGED, ExitCode.OK, message, facts=facts)
+
+    def opened(self) -> Outcome:
+        """The outcome of a gate that opens: the database has what the release needs, whoever saw to it."""
+        is_current = self.state is None or self.state.name is StateName.CURRENT
+        heads = ", ".join(self.heads_after or ()) or "no revision"
+        said = f"the database is at {heads}" if is_current else f"the database is ahead, at {heads}"
+        ending = Ending.UNCHANGED if is_current else Ending.AHEAD
+        return self._outcome(ending, ExitCode.OK, f"{said}: this release may start")
+
     def failed(self, error: MigratorError) -> Outcome:
         """The outcome of a foreseen failure."""
         code = error.exit_code

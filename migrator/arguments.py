@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from migrator import __version__
 from migrator.errors import UsageError
+from migrator.stage import Kind
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
-
-Kind = Literal["run", "steps", "facts"]
 
 
 @dataclass(frozen=True, slots=True)

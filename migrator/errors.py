@@ -204,6 +204,14 @@ class AccessDenied(MigratorError, exit_code=ExitCode.ACCESS_DENIED):
     """Postgres refused the role, password, database or privilege."""
 
 
+class RecoveryFailed(MigratorError, exit_code=ExitCode.RECOVERY_FAILED):
+    """What was asked could not be done; nothing was swapped or stamped."""
+
+
+class ProblemsFound(MigratorError, exit_code=ExitCode.PROBLEMS_FOUND):
+    """What was looked at is not as it should be; carries every problem."""
+
+
 class DatabaseUnavailable(MigratorError, exit_code=ExitCode.DATABASE_UNAVAILABLE):
     """Postgres did not become ready in time."""
 

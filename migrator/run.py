@@ -23,18 +23,19 @@ if TYPE_CHECKING:
     from migrator.history.release import Release
     from migrator.postgres.session import Session
     from migrator.steps.leadership import Leadership
+    from migrator.steps.prove import Candidate
 
 
-def run(desk: Desk, account: Account, *, retry: bool = False) -> Outcome:  # noqa: ARG001 - not yet
+def run(desk: Desk, account: Account, *, retry: bool = False) -> Outcome:
     """Bring the database to this release, or say why not. Foreseen failures are outcomes, not exceptions."""
     try:
-        _deploy(desk, account)
+        _deploy(desk, account, retry=retry)
     except MigratorError as error:
         return account.failed(error)
     return account.succeeded()
 
 
-def _deploy(desk: Desk, account: Account) -> None:
+def _deploy(desk: Desk, account: Account, *, retry: bool) -> None:
     with account.phase("load"):
         release = load(desk)
     with account.phase("wait"):
@@ -45,7 +46,9 @@ def _deploy(desk: Desk, account: Account) -> None:
     tell(sight, release, desk.events)
     account.saw(sight.state)
     if desk.settings.backup == "always" or not _opens_gate(desk, sight.state):
-        _lead(desk, account, release, sight)
+        _lead(desk, account, release, sight, retry=retry)
+    elif sight.is_news and desk.settings.ledger:
+        _introduce(desk, account, release)
 
 
 def _first_sight(session: "Session", release: "Release") -> Sight:
@@ -58,7 +61,15 @@ def _first_sight(session: "Session", release: "Release") -> Sight:
     return judge(seen, release)
 
 
-def _lead(desk: Desk, account: Account, release: "Release", sight: Sight) -> None:
+def _introduce(desk: Desk, account: Account, release: "Release") -> None:
+    """The database fits, at a version that the ledger does not know yet: once for each such version."""
+    from migrator.steps.found import introduce  # noqa: PLC0415
+
+    with account.phase("ledger"):
+        introduce(desk, release)
+
+
+def _lead(desk: Desk, account: Account, release: "Release", sight: Sight, *, retry: bool) -> None:
     """Under the leader lock; returns early when another leader did it all while we waited."""
     gc.enable()  # from here on it may take long
     from migrator.steps.lead import lead, take_stock  # noqa: PLC0415
@@ -70,31 +81,54 @@ def _lead(desk: Desk, account: Account, release: "Release", sight: Sight) -> Non
     try:
         with account.phase("state"):
             leadership = take_stock(desk, account, lock, release)
-        _bring_up(leadership, account)
+        _bring_up(leadership, account, retry=retry)
     finally:
         lock.release()
 
 
-def _bring_up(leadership: "Leadership", account: Account) -> None:
-    from migrator.steps import back_up, book, migrate, plan, verify  # noqa: PLC0415
+def _bring_up(leadership: "Leadership", account: Account, *, retry: bool) -> None:
+    from migrator.steps import back_up, book, edited, found, migrate, plan, remembered, verify  # noqa: PLC0415
 
     leadership, has_backup = _discovered(leadership, account)
     state = leadership.sight.state
     assert state is not None  # noqa: S101 - discovery told the version tables, or raised
+    if not retry:
+        remembered.refuse_remembered(leadership)
+    leadership, stamped = _proven(leadership, account)
+    state = leadership.sight.state or state
     refuse_state(state, on_ahead=leadership.desk.settings.on_ahead)
     if state.pending:
         plan.plan(leadership, state)
+        edited.look_for_edits(leadership, state)
     if not has_backup:
         with account.phase("backup"):
             back_up.back_up(leadership, account, state)
+    if stamped is not None:
+        leadership = _stamped(leadership, account, stamped)
     if not state.pending:
-        book.remember(leadership, account)
+        found.remember(leadership.desk, leadership.release, leadership.sight)
         return
     with book.booked(leadership, account) as entry:
         with account.phase("migrate"):
-            entry.tables = migrate.migrate(leadership, account)
+            tables = migrate.migrate(leadership, account, entry.attempts)
         with account.phase("verify"):
-            verify.verify(leadership, account, entry.tables)
+            verify.verify(leadership, account, tables)
+
+
+def _proven(leadership: "Leadership", account: Account) -> "tuple[Leadership, Candidate | None]":
+    """Where there are tables but no version: the revision that a replay proves them to be."""
+    state = leadership.sight.state
+    if state is None or state.name is not StateName.UNVERSIONED:
+        return leadership, None
+    from migrator.steps.unversioned import proven  # noqa: PLC0415
+
+    return proven(leadership, account)
+
+
+def _stamped(leadership: "Leadership", account: Account, candidate: "Candidate") -> "Leadership":
+    from migrator.steps.unversioned import stamp_proven  # noqa: PLC0415
+
+    return stamp_proven(leadership, account, candidate)
 
 
 def _discovered(leadership: "Leadership", account: Account) -> tuple["Leadership", bool]:
@@ -111,13 +145,13 @@ def _discovered(leadership: "Leadership", account: Account) -> tuple["Leadership
         return replace(leadership, sight=sight), False
     has_backup = False
     with account.phase("discover"):
-        tables = migrate.discover(leadership, may_write=False)
+        tables = migrate.discover(leadership)
     if tables is None:
         with account.phase("backup"):
             back_up.back_up(leadership, account, None)
         has_backup = True
         with account.phase("discover"):
-            tables = migrate.discover(leadership, may_write=True)
+            tables = migrate.discover_writing(leadership)
     with account.phase("state"):
         sight = look_again(leadership, account, tables or ())
     return replace(leadership, sight=sight), has_backup

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from migrator.account import Account
-    from migrator.arguments import Kind
     from migrator.model import Outcome
     from migrator.steps.desk import Desk
 
     Command = Callable[[Desk, Account], Outcome]
+
+
+Kind = Literal["run", "steps", "facts"]
 
 
 class Stage:

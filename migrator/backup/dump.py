@@ -26,7 +26,6 @@ from migrator.settings import Dsn
 
 _CHUNK_BYTES = 1 << 20
 _PROGRESS_SECONDS = 1.0
-_PROOF_SECONDS = 5.0
 _LOCK_WAIT = "30s"
 _TABLE = re.compile(rb"^\d+; \d+ \d+ TABLE (?!DATA |ATTACH )", re.MULTILINE)
 # Source: PostgreSQL, "Environment Variables" of libpq.
@@ -81,7 +80,7 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Dumper:
-    """Everything a dump needs; `prove_leadership` is called every few seconds and raises when it is lost."""
+    """Everything a dump needs; `prove_leadership` is called all the time and raises when it is lost."""
 
     connector: Connector
     dsn: Dsn
@@ -145,6 +144,7 @@ class Dumper:
             f"--snapshot={snapshot}",
             f"--lock-wait-timeout={_LOCK_WAIT}",
             "--no-password",
+            *([f"--role={self.connector.role}"] if self.connector.role else []),
         ]
         environ = {**address, "PGAPPNAME": f"{self.connector.application} backup", "LC_ALL": "C"}
         began = self.clock.monotonic()
@@ -175,15 +175,13 @@ class Dumper:
     def _chunks(self, child: Program) -> Iterator[bytes]:
         """What the child prints; raises instead of ending when the child failed: an end is not a success."""
         assert child.process.stdout is not None  # noqa: S101 - a pipe was asked for
-        proven = heard = self.clock.monotonic()
+        heard = self.clock.monotonic()
         descriptor = child.process.stdout.fileno()
         while True:
             ready, _, _ = select.select([descriptor, self.stop.wakeup], [], [], 1.0)
             self.stop.check()
             now = self.clock.monotonic()
-            if now - proven >= _PROOF_SECONDS:
-                self.prove_leadership()
-                proven = now
+            self.prove_leadership()
             if descriptor not in ready and now - heard >= self.stall.total_seconds():
                 raise BackupFailed(
                     f"pg_dump has written nothing for {self.stall.total_seconds():g} s",
@@ -236,13 +234,10 @@ class Dumper:
 
     def _stored(self, file: BinaryIO) -> Iterator[bytes]:
         """The stored bytes, for as long as we lead and nobody tells us to stop."""
-        proven = self.clock.monotonic()
         file.seek(0)
         for chunk in iter(lambda: file.read(_CHUNK_BYTES), b""):
             self.stop.check()
-            if self.clock.monotonic() - proven >= _PROOF_SECONDS:
-                self.prove_leadership()
-                proven = self.clock.monotonic()
+            self.prove_leadership()
             yield chunk
 
 

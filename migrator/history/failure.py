@@ -13,6 +13,7 @@ from migrator.errors import (
     MigratorError,
     PolicyRefused,
     RevisionsInvalid,
+    StateRefused,
 )
 from migrator.history.process import Report
 
@@ -86,6 +87,19 @@ def judged(  # noqa: PLR0911 - a table: the first line that applies decides
     state = failure.sqlstate or ""
     at = f"revision {failure.revision}" if failure.revision else "env.py"
     said = f"{failure.message} ({state})" if state else failure.message
+    if failure.refused == "cluster":
+        return StateRefused(
+            f"{at}: the proof stops here: {failure.message}",
+            remedy="compare by hand what this revision does; `adopt --at REV --accept-differences` records "
+            "what you found",
+            **details,
+        )
+    if failure.refused == "offline":
+        return RevisionsInvalid(
+            failure.message,
+            remedy="let env.py pass a connection to context.configure() in online mode",
+            **details,
+        )
     if failure.refused == "leader":
         return InterruptedMidway(f"{at}: {failure.message}", **details)
     if failure.refused:
@@ -109,7 +123,9 @@ _UNWATCHED = {
     "reads to the same database",
     "pooler": "set MIGRATOR_DIRECT_DATABASE_URL to Postgres itself, and let env.py use the URL it is given "
     "(sqlalchemy.url or DATABASE_URL)",
-    "offline": "let env.py pass a connection to context.configure() in online mode",
+    "several": "let env.py configure the one database it is given, and run migrator once per database; "
+    "several databases in one run are not supported yet",
+    "scratch": "let env.py open its sessions through an SQLAlchemy engine, without a creator of its own",
 }
 
 
@@ -118,4 +134,7 @@ def _loading_remedy(failure: Failure) -> str:
         return "point MIGRATOR_PYTHON at the interpreter that has the project's packages"
     if failure.has_exited:
         return "env.py must not end the process: nothing was migrated"
-    return "see the line that is named; `alembic current` with the same variables should fail there as well"
+    return (
+        "see the line that is named: `alembic current` with the same variables should fail there as well; a "
+        "project that only its own command can load needs MIGRATOR_UPGRADE_COMMAND"
+    )

@@ -1,15 +1,16 @@
 """What a worker is told: its orders, its environment, its interpreter."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from migrator.clock import Stop
 from migrator.history.process import WorkerProcess
 from migrator.history.project import Project
-from migrator.history.release import is_async
+from migrator.history.release import env_source, is_async
 from migrator.postgres.leader import FENCE_SQL
 from migrator.settings import Dsn, Settings
 
@@ -33,11 +34,15 @@ _PARAMETERS = {
 # What also sessions must have that no SQLAlchemy engine opens; where it is not ordered, they do without.
 _BY_ENVIRONMENT = ("client_connection_check_interval", "default_transaction_read_only")
 _NAME_BYTES = 63
+_WORKER = Path(__file__).parent.parent / "worker" / "main.py"
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Starts workers of one release against one database, as this host and port reach it."""
+    """Starts workers of one release against one database, as this host and port reach it.
+
+    On a scratch database (`is_scratch`) every connection is led there, whatever address the project has.
+    """
 
     settings: Settings
     project: Project
@@ -47,21 +52,62 @@ class Launch:
     environ: Mapping[str, str]
     application: str
     stop: Stop
+    is_scratch: bool = False
 
     def history(self) -> WorkerProcess:
         """A worker that asks Alembic for the revisions; it connects to nothing."""
-        return self._start("history", {}, look_sql=None)
+        return self._start({}, {"mode": "history"}, command=())
 
-    def discovery(self, look_sql: str, *, may_write: bool) -> WorkerProcess:
-        """A worker that runs `env.py` without migrating; without `may_write` every session is read-only."""
-        read_only = {} if may_write else {"default_transaction_read_only": "on"}
-        return self._start(
-            "discover", self._limits(self.settings.lock_timeout) | read_only, look_sql=look_sql
-        )
+    def reading_discovery(self, look_sql: str | None) -> WorkerProcess:
+        """A worker that runs `env.py` without migrating, in sessions that are read-only."""
+        return self._start(self._read_only(), {"mode": "discover", "look_sql": look_sql})
 
-    def upgrade(self, look_sql: str, lock_timeout: timedelta) -> WorkerProcess:
-        """A worker that upgrades to the target."""
-        return self._start("upgrade", self._limits(lock_timeout), look_sql=look_sql)
+    def writing_discovery(self, look_sql: str) -> WorkerProcess:
+        """The same, for user code that insists on writing."""
+        limits = self._limits(self.settings.lock_timeout)
+        return self._start(limits, {"mode": "discover", "look_sql": look_sql})
+
+    def upgrade(
+        self, look_sql: str, lock_timeout: timedelta, only: Collection[str] | None = None
+    ) -> WorkerProcess:
+        """A worker that upgrades to the target; of what a project's own command plans, `only` these."""
+        orders = {"mode": "upgrade", "look_sql": look_sql, "only": sorted(only) if only is not None else None}
+        return self._start(self._limits(lock_timeout), orders)
+
+    def stamp(self, look_sql: str, revisions: Collection[str]) -> WorkerProcess:
+        """A worker that writes the rows of these heads, and nothing else."""
+        orders = {"mode": "stamp", "look_sql": look_sql, "only": sorted(revisions)}
+        return self._start(self._limits(self.settings.lock_timeout), orders)
+
+    def sql(self) -> WorkerProcess:
+        """A worker that tells the SQL of what an upgrade would run; its sessions are read-only."""
+        return self._start(self._read_only(), {"mode": "sql"})
+
+    def replay(self, only: Collection[str], snapshot: Mapping[str, Any] | None) -> WorkerProcess:
+        """A worker that builds these revisions, telling the schema after each if it is to."""
+        orders = {"mode": "replay", "target": "heads", "only": sorted(only), "snapshot": snapshot}
+        return self._start(self._limits(timedelta(0)), orders)
+
+    def downgrade(
+        self, target: str, only: Collection[str], snapshot: Mapping[str, Any] | None
+    ) -> WorkerProcess:
+        """A worker that takes these revisions back, telling the schema after each if it is to."""
+        orders = {"mode": "downgrade", "target": target, "only": sorted(only), "snapshot": snapshot}
+        return self._start(self._limits(timedelta(0)), orders)
+
+    def on_scratch(self, dsn: Dsn, identity: str) -> Self:
+        """The same release against a scratch database."""
+        return replace(self, dsn=dsn, identity=identity, is_scratch=True)
+
+    @property
+    def is_own_command(self) -> bool:
+        """Whether the project's own command runs `env.py`."""
+        return bool(self.own_command)
+
+    @property
+    def own_command(self) -> tuple[str, ...]:
+        """The project's own command, if plain Alembic cannot load it."""
+        return own_command(self.settings, self.project, self.python, self.environ)
 
     @property
     def worker_name(self) -> str:
@@ -77,10 +123,19 @@ class Launch:
             "statement_timeout": str(milliseconds(self.settings.statement_timeout)),
         }
 
-    def _start(self, mode: str, parameters: Mapping[str, str], *, look_sql: str | None) -> WorkerProcess:
+    def _read_only(self) -> dict[str, str]:
+        return self._limits(self.settings.lock_timeout) | {"default_transaction_read_only": "on"}
+
+    def _start(
+        self,
+        parameters: Mapping[str, str],
+        mode: Mapping[str, Any],
+        *,
+        command: tuple[str, ...] | None = None,
+    ) -> WorkerProcess:
+        """Start the project's own command where it has one, else our program under its interpreter."""
         file, toml = self.project.config_file, self.project.toml_file
         orders: dict[str, Any] = {
-            "mode": mode,
             "config_file": str(file) if file else None,
             "toml_file": str(toml) if toml else None,
             "section": self.project.section,
@@ -96,11 +151,16 @@ class Launch:
             "parameters": dict(parameters),
             "concurrently_lock_timeout": str(milliseconds(self.settings.concurrently_lock_timeout)),
             "fence_sql": FENCE_SQL,
-            "look_sql": look_sql,
+            "look_sql": None,
             "identity_sql": IDENTITY_SQL,
             "identity": self.identity,
+            "role": self.settings.role,
+            "scratch": self.dsn.libpq() if self.is_scratch else None,
+            **mode,
         }
-        return WorkerProcess(self.python, orders, self._environment(parameters), self.stop)
+        command = self.own_command if command is None else command
+        started = command or (str(self.python), str(_WORKER))
+        return WorkerProcess(started, orders, self._environment(parameters), self.stop, joins=bool(command))
 
     def _configure_options(self) -> dict[str, Any]:
         return {"transaction_per_migration": True} if self.settings.transaction == "revision" else {}
@@ -123,6 +183,16 @@ class Launch:
                 environ[name] = value
         if self.dsn.password:
             environ["PGPASSWORD"] = self.dsn.password.reveal()
+        return self._led_to_scratch(environ) if self.is_scratch else environ
+
+    def _led_to_scratch(self, environ: dict[str, str]) -> dict[str, str]:
+        """No variable may lead user code to the live database: its own sessions are not redirected."""
+        for name, value in environ.items():
+            named = _parsed(value) if "://" in value else None
+            if named is not None:
+                environ[name] = self.dsn.url(named.driver)
+        for name in ("PGSERVICE", "PGSERVICEFILE", "PGHOSTADDR", "PGPASSFILE"):
+            environ.pop(name, None)
         return environ
 
     def _database_url(self) -> str:
@@ -132,6 +202,22 @@ class Launch:
         if named is not None and replace(named, driver=None) == replace(self.settings.dsn, driver=None):
             return given
         return self.dsn.url((named and named.driver) or self.dsn.driver)
+
+
+def own_command(
+    settings: Settings, project: Project, python: Path, environ: Mapping[str, str]
+) -> tuple[str, ...]:
+    """The project's own upgrade command: the setting's, or Flask-Migrate's where `env.py` needs it.
+
+    Its `env.py` asks for `current_app`, which only `flask` sets up.
+    """
+    if settings.upgrade_command:
+        return settings.upgrade_command
+    if not environ.get("FLASK_APP") or not re.search(r"\bcurrent_app\b", env_source(project)):
+        return ()
+    folder = ["--directory", str(project.folder)] if project.folder else []
+    given = [word for name, value in settings.alembic_x for word in ("-x", f"{name}={value}")]
+    return (str(python), "-m", "flask", "db", "upgrade", *folder, *given, settings.target)
 
 
 def milliseconds(duration: timedelta) -> int:

@@ -6,21 +6,23 @@ import os
 import re
 import selectors
 import signal
+import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from migrator.child import die_with_parent
 from migrator.clock import Stop
 from migrator.errors import InterruptedMidway, PolicyRefused
+from migrator.history.door import Door
 
-_WORKER = Path(__file__).parent.parent / "worker" / "main.py"
 _CHUNK_BYTES = 1 << 16
 _CHUNKS_LEFT = 32  # more than a pipe holds
 _LOOK_SECONDS = 0.25
 _MUTE_SECONDS = 2.0
+_HANDOVER_SECONDS = 5.0
 # Terminal escapes: CSI sequences, OSC strings, and other two-byte ones.
 _ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -33,37 +35,73 @@ class WorkerProcess:
     """A running worker. Its reports and its output are read together, so that neither can block it."""
 
     def __init__(
-        self, python: Path, orders: Mapping[str, Any], environ: Mapping[str, str], stop: Stop
+        self,
+        command: Sequence[str],
+        orders: Mapping[str, Any],
+        environ: Mapping[str, str],
+        stop: Stop,
+        *,
+        joins: bool = False,
     ) -> None:
-        """Start it and hand over its orders. Raises `PolicyRefused` when the interpreter cannot start."""
+        """Start it; it gets its orders when it connects. Raises `PolicyRefused` when it cannot start.
+
+        The worker's own program is handed one end of a socket as its last argument. A project's own command
+        (`joins`) knows nothing of us: whatever Python process of it imports Alembic connects by itself.
+        """
         self._stop = stop
-        orders_reader, self._control = os.pipe()
-        self._reports, reports_writer = os.pipe()
+        self._orders = json.dumps(orders).encode() + b"\n"
+        self._joins = joins
+        self._door = Door() if joins else None
+        ours, theirs = socket.socketpair()
+        handed = () if joins else (theirs.fileno(),)
         try:
             self._process = subprocess.Popen(  # noqa: S603 - the interpreter is the operator's choice
-                [str(python), str(_WORKER), str(orders_reader), str(reports_writer)],
+                [*command, *map(str, handed)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                pass_fds=(orders_reader, reports_writer),
-                env=dict(environ),
+                pass_fds=handed,
+                env={**environ, **(self._door.variables(environ) if self._door else {})},
                 start_new_session=True,
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - it takes no lock, and imports nothing
             )
         except OSError as error:
-            os.close(self._control)
-            os.close(self._reports)
+            ours.close()
+            self._close_door()
+            what = "the project's own command" if joins else "the worker's interpreter"
             raise PolicyRefused(
-                f"the worker's interpreter {python} cannot be started: {error.strerror}",
-                remedy=_REMEDY,
+                f"{what} {command[0]} cannot be started: {error.strerror}",
+                remedy="correct MIGRATOR_UPGRADE_COMMAND: a JSON list of a program and its arguments"
+                if joins
+                else _REMEDY,
             ) from error
         finally:
-            os.close(orders_reader)
-            os.close(reports_writer)
-        self._write(json.dumps(orders).encode() + b"\n")
-        self._lines = {self._reports: b""}
+            theirs.close()
+        self._channels: dict[int, socket.socket] = {}
+        self._lines: dict[int, bytes] = {}
         self._names: dict[int, str] = {}
         self._left_out: dict[int, int] = {}  # bytes of a line that is still coming
+        if joins:
+            ours.close()
+        else:
+            self._welcome(ours)
+
+    @property
+    def has_joined(self) -> bool:
+        """Whether any process of it has connected."""
+        return bool(self._channels)
+
+    def _welcome(self, channel: socket.socket) -> int:
+        """Hand over the orders to a process that has connected."""
+        descriptor = channel.fileno()
+        self._channels[descriptor] = channel
+        self._names[descriptor] = "reports"
+        self._lines[descriptor] = b""
+        channel.settimeout(_HANDOVER_SECONDS)
+        with contextlib.suppress(OSError):  # it is gone already: then its end is read next
+            channel.sendall(self._orders)
+        channel.setblocking(False)  # noqa: FBT003 - it takes no keyword
+        return descriptor
 
     def reports(self, tick_seconds: float) -> Iterator[Report]:
         """Everything the worker reports, until it has ended; `{"is": "tick"}` at least so often in between.
@@ -74,19 +112,28 @@ class WorkerProcess:
         """
         selector = selectors.DefaultSelector()
         selector.register(self._stop.wakeup, selectors.EVENT_READ)
-        for descriptor, name in self._streams().items():
+        if self._door:
+            selector.register(self._door.descriptor, selectors.EVENT_READ)
+        for descriptor, name in self._outputs().items():
             os.set_blocking(descriptor, False)
             self._names[descriptor] = name
             self._lines[descriptor] = b""
-            selector.register(descriptor, selectors.EVENT_READ)
         open_streams = set(self._names)
+        for descriptor in open_streams:
+            selector.register(descriptor, selectors.EVENT_READ)
         told = heard = time.monotonic()
         with selector:
             while self.is_alive() and time.monotonic() - heard < _MUTE_SECONDS:
                 ready = {key.fd for key, _ in selector.select(min(tick_seconds, _LOOK_SECONDS))}
                 self._stop.check()
-                if self._reports in open_streams:  # it closes them by ending; else there is nobody to hear
+                # The worker's program closes its end by ending; else there is nobody to hear. A project's own
+                # command may go on without Alembic.
+                if self._joins or self._channels.keys() & open_streams:
                     heard = time.monotonic()
+                if self._door and self._door.descriptor in ready:
+                    joined = self._welcome(self._door.admit())
+                    open_streams.add(joined)
+                    selector.register(joined, selectors.EVENT_READ)
                 for descriptor in sorted(ready & open_streams):
                     chunk = _read(descriptor)
                     if chunk == b"":
@@ -99,11 +146,10 @@ class WorkerProcess:
             self._kill_group()
             yield from self._rest(open_streams)
 
-    def _streams(self) -> dict[int, str]:
+    def _outputs(self) -> dict[int, str]:
         assert self._process.stdout is not None  # noqa: S101 - pipes were asked for
         assert self._process.stderr is not None  # noqa: S101
         return {
-            self._reports: "reports",
             self._process.stdout.fileno(): "stdout",
             self._process.stderr.fileno(): "stderr",
         }
@@ -164,19 +210,21 @@ class WorkerProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def _write(self, line: bytes) -> None:
-        try:
-            os.write(self._control, line)
-        except BrokenPipeError:
-            return
+        for channel in self._channels.values():
+            with contextlib.suppress(OSError):  # it has ended
+                channel.send(line)
 
     def _close(self) -> None:
         for pipe in (self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
-        for descriptor in (self._control, self._reports):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._control = self._reports = -1
+        for channel in self._channels.values():
+            channel.close()
+        self._close_door()
+
+    def _close_door(self) -> None:
+        if self._door:
+            self._door.close()
 
 
 def _report(line: bytes) -> Report:
@@ -225,3 +273,5 @@ def _read(descriptor: int) -> bytes | None:
         return os.read(descriptor, _CHUNK_BYTES)
     except BlockingIOError:
         return None
+    except ConnectionResetError:  # it ended without reading all we sent
+        return b""

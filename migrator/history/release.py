@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,19 @@ class Release:
             if revision.path is not None:
                 words.update(re.findall(r"\w+", revision.path.read_text(encoding="utf-8", errors="replace")))
         return tuple(one for one in objects if one.split(".", 1)[1] in words)
+
+    def makers(self) -> Callable[[str, str], bool]:
+        """Whether some revision, or `env.py`, seems to make a schema or extension of that name itself."""
+        texts = [env_source(self.project)]
+        paths = (revision.path for revision in self.graph.revisions if revision.path is not None)
+        texts += [path.read_text(encoding="utf-8", errors="replace") for path in paths]
+
+        def makes(kind: str, name: str) -> bool:
+            statement = rf"create\s*{kind}\b[^;]{{0,60}}?(?<![\w-]){re.escape(name)}(?![\w-])"
+            found = re.compile(statement, re.IGNORECASE)
+            return any(found.search(text) for text in texts)
+
+        return makes
 
 
 def find_python(settings: Settings, environ: Mapping[str, str], cwd: Path) -> Path:

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from migrator.errors import AccessDenied
 from migrator.history.release import Release
 from migrator.history.state import Parents, State, StateName, tell_state
-from migrator.ledger import read_ledger
+from migrator.ledger import LedgerView, read_ledger
 from migrator.model import VersionRows, VersionTable
 from migrator.postgres.catalog import object_names, read_version_rows
 from migrator.postgres.session import Session
@@ -19,15 +20,20 @@ class Seen:
     rows: tuple[VersionRows, ...] = ()
     objects: tuple[str, ...] = ()
     recorded: Parents = field(default_factory=dict)
+    is_news: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What one look showed; without a state when only `env.py` knows its version tables."""
+    """What one look showed; without a state when only `env.py` knows its version tables.
+
+    `is_news`: the database is at a version that the ledger does not know yet, and could be told.
+    """
 
     tables: tuple[VersionTable, ...]
     rows: tuple[VersionRows, ...]
     state: State | None
+    is_news: bool = False
 
 
 def look(session: Session, release: Release, tables: tuple[VersionTable, ...] = ()) -> Seen:
@@ -36,13 +42,34 @@ def look(session: Session, release: Release, tables: tuple[VersionTable, ...] = 
     Only reads: a hundred runners may be looking, so a session is not kept while we think. Objects and parents
     are only asked for where they decide something.
     """
-    rows = read_version_rows(session, tables) if tables else _known_rows(release, session)
+    rows, view = (read_version_rows(session, tables), None) if tables else _known_rows(release, session)
     tables = tables or tuple(one.table for one in rows)
-    seen = {row for table in rows for row in table.rows}
-    objects = () if seen or not tables else object_names(session, [table.table for table in rows])
+    seen = frozenset(row for table in rows for row in table.rows)
+    objects = () if seen or not tables else _objects(session, release, rows)
     unknown = release.graph.unknown(seen)
     recorded = read_ledger(session, release.history, with_parents=True).parents if unknown else {}
-    return Seen(tables, rows, objects, recorded)
+    is_news = view is not None and view.may_keep and bool(seen) and view.heads != seen
+    return Seen(tables, rows, objects, recorded, is_news)
+
+
+def _objects(session: Session, release: Release, tables: tuple[VersionRows, ...]) -> tuple[str, ...]:
+    """What somebody made, less what another tenant's version table of this history accounts for."""
+    ours = [one.table for one in tables]
+    found = object_names(session, ours)
+    own = {one.schema for one in ours}
+    others = sorted({name.split(".", 1)[0] for name in found} - own)
+    beside = [VersionTable(name, schema) for name in {one.name for one in ours} for schema in others]
+    accounted = {one.schema for one in beside if _accounts(session, release, one)}
+    return tuple(name for name in found if name.split(".", 1)[0] not in accounted)
+
+
+def _accounts(session: Session, release: Release, table: VersionTable) -> bool:
+    """Whether a table holds rows of this history; one that we may not read is somebody else's."""
+    try:
+        (rows,) = read_version_rows(session, (table,))
+    except AccessDenied:
+        return False
+    return bool(rows.rows) and not release.graph.unknown(rows.rows)
 
 
 def judge(seen: Seen, release: Release) -> Sight:
@@ -51,7 +78,7 @@ def judge(seen: Seen, release: Release) -> Sight:
         return Sight((), (), None)
     objects = release.mentioned(seen.objects)
     state = tell_state(release.graph, release.targets, seen.rows, objects=objects, recorded=seen.recorded)
-    return Sight(seen.tables, seen.rows, state)
+    return Sight(seen.tables, seen.rows, state, seen.is_news and state.name is StateName.CURRENT)
 
 
 def empty_sight(release: Release) -> Sight:
@@ -75,11 +102,15 @@ def tell(sight: Sight, release: Release, events: Events) -> None:
     )
 
 
-def _known_rows(release: Release, session: Session) -> tuple[VersionRows, ...]:
-    """By the setting, else the ledger while its tables are there, else static reading where it is certain."""
+def _known_rows(release: Release, session: Session) -> tuple[tuple[VersionRows, ...], LedgerView | None]:
+    """By the setting, else the ledger while its tables are there, else static reading where it is certain.
+
+    With what the ledger said, if it was asked.
+    """
     if release.named_table is not None:
-        return read_version_rows(session, [release.named_table])
-    recorded = read_version_rows(session, read_ledger(session, release.history).version_tables)
+        return read_version_rows(session, [release.named_table]), None
+    view = read_ledger(session, release.history)
+    recorded = read_version_rows(session, view.version_tables)
     if recorded and all(one.exists for one in recorded):
-        return recorded
-    return read_version_rows(session, [release.static_table] if release.static_table else [])
+        return recorded, view
+    return read_version_rows(session, [release.static_table] if release.static_table else []), view

@@ -1,5 +1,19 @@
-"""What was done to this database, kept in it: runs, revisions with their parents, version tables."""
+"""What was done to this database, kept in it: runs, revisions with parents, version tables, adoptions."""
 
-from migrator.ledger.store import Ledger, LedgerView, RunEnd, RunStart, read_ledger
+from migrator.ledger.schema import exists
+from migrator.ledger.store import Digests, Ledger, RunEnd, RunStart, prepare
+from migrator.ledger.view import LastTry, LedgerView, read_digests, read_last_try, read_ledger
 
-__all__ = ["Ledger", "LedgerView", "RunEnd", "RunStart", "read_ledger"]
+__all__ = [
+    "Digests",
+    "LastTry",
+    "Ledger",
+    "LedgerView",
+    "RunEnd",
+    "RunStart",
+    "exists",
+    "prepare",
+    "read_digests",
+    "read_last_try",
+    "read_ledger",
+]

@@ -1,76 +1,28 @@
-"""The ledger's tables, schema `migrator` of the target database.
-
-`migrator.run` has a row per run that led; `migrator.revision` a row per revision of the lineage, with
-parents, so that an older release can tell *ahead* from *diverged*; `migrator.version_table` names the version
-tables `env.py` configures, so that a deploy with nothing to do need not run it.
-"""
+"""Writing the ledger: the leader alone does, through a session of its own."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from migrator.errors import AccessDenied
+from migrator.ledger.schema import bring_up_to_date
 from migrator.model import RevisionId, VersionTable
 from migrator.postgres.session import Session
-
-SCHEMA_VERSION = 1
-_COMMENT = f"migrator ledger, version {SCHEMA_VERSION}"
-
-_CREATE = f"""
-CREATE SCHEMA IF NOT EXISTS migrator;
-CREATE TABLE IF NOT EXISTS migrator.run (
-    id text PRIMARY KEY,
-    app text NOT NULL,
-    release text NOT NULL,
-    release_digest text,
-    started_at timestamptz NOT NULL,
-    finished_at timestamptz,
-    outcome text,
-    exit_code int,
-    heads_before text[] NOT NULL,
-    heads_after text[],
-    backup_location text,
-    backup_sha256 text,
-    error text
-);
-CREATE TABLE IF NOT EXISTS migrator.revision (
-    id text PRIMARY KEY,
-    parents text[] NOT NULL,
-    digest text,
-    applied_at timestamptz,
-    run_id text,
-    found boolean NOT NULL
-);
-CREATE TABLE IF NOT EXISTS migrator.version_table (
-    history text NOT NULL,
-    schema_name text NOT NULL,
-    table_name text NOT NULL,
-    PRIMARY KEY (history, schema_name, table_name)
-);
-COMMENT ON SCHEMA migrator IS '{_COMMENT}';
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerView:
-    """What the ledger says; empty when there is none or the role may not read it."""
-
-    exists: bool = False
-    version_tables: tuple[VersionTable, ...] = ()
-    parents: Mapping[RevisionId, frozenset[RevisionId]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class RunStart:
-    """What is known of a run when it begins to lead."""
+    """What is known of a run when it is about to change something.
+
+    `circumstances` is a digest of all that decides how it ends, but the version rows.
+    """
 
     id: str
     app: str
     release: str
     release_digest: str
-    started: datetime
     heads_before: tuple[RevisionId, ...]
+    circumstances: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,32 +35,19 @@ class RunEnd:
     backup_location: str | None = None
     backup_sha256: str | None = None
     error: str | None = None
+    remedy: str | None = None
 
 
-def read_ledger(session: Session, history: str, *, with_parents: bool = False) -> LedgerView:
-    """Read the version tables of one history, and the parents of every recorded revision if asked for.
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """What each revision's file says now, by one algorithm; those that cannot be told are absent."""
 
-    One database can hold several histories; what tells them apart are the revisions they begin with.
-    """
-    try:
-        if session.value("SELECT to_regclass('migrator.version_table')") is None:
-            return LedgerView()
-        tables = session.rows(
-            "SELECT table_name, schema_name FROM migrator.version_table WHERE history = %s ORDER BY 2, 1",
-            [history],
-        )
-        parents = session.rows("SELECT id, parents FROM migrator.revision") if with_parents else []
-    except AccessDenied:  # a gate's role may lack it: then nothing is known
-        return LedgerView()
-    return LedgerView(
-        exists=True,
-        version_tables=tuple(VersionTable(name, schema) for name, schema in tables),
-        parents={RevisionId(id_): frozenset(map(RevisionId, above)) for id_, above in parents},
-    )
+    algorithm: int
+    by_id: Mapping[RevisionId, str]
 
 
 class Ledger:
-    """Writes the ledger through a session of its own."""
+    """Writes the ledger."""
 
     def __init__(self, session: Session) -> None:
         """Take over this session."""
@@ -116,33 +55,42 @@ class Ledger:
 
     @classmethod
     def open(cls, session: Session) -> "Ledger":
-        """Create what is missing. Raises `MigratorError` when the role may not: then close the session.
-
-        Whoever holds a lock on the ledger must not hold up the deploy.
-        """
-        session.rows(
-            "SELECT set_config('lock_timeout', '2s', false), set_config('statement_timeout', '10s', false)"
-        )
-        if (
-            session.value("SELECT obj_description(to_regnamespace('migrator')::oid, 'pg_namespace')")
-            != _COMMENT
-        ):
-            session.rows(f"BEGIN; {_CREATE} COMMIT")
+        """Create what is missing. Raises `MigratorError` when the role may not: then close the session."""
+        prepare(session)
+        bring_up_to_date(session)
         return cls(session)
 
     def begin(self, run: RunStart) -> None:
-        """Record that a run leads and is about to change something."""
+        """Record that a run leads and is about to change something; the time is the database's."""
         self._session.rows(
-            "INSERT INTO migrator.run (id, app, release, release_digest, started_at, heads_before) "
-            "VALUES (%s, %s, %s, %s, %s, %s)",
-            [run.id, run.app, run.release, run.release_digest, run.started, list(run.heads_before)],
+            "INSERT INTO migrator.run "
+            "(id, app, release, release_digest, started_at, heads_before, circumstances) "
+            "VALUES (%s, %s, %s, %s, clock_timestamp(), %s, %s)",
+            [
+                run.id,
+                run.app,
+                run.release,
+                run.release_digest,
+                list(run.heads_before),
+                run.circumstances,
+            ],
+        )
+
+    def progress(self, run_id: str, *, planned: int, position: int, revision: str, seconds: float) -> None:
+        """Record that the run has been applying this revision of its plan for so many seconds."""
+        self._session.rows(
+            "UPDATE migrator.run SET planned = %s, position = %s, revision = %s, "
+            "revision_started_at = clock_timestamp() - make_interval(secs => %s) "
+            "WHERE id = %s AND finished_at IS NULL",
+            [planned, position, revision, seconds, run_id],
         )
 
     def end(self, run_id: str, end: RunEnd) -> None:
         """Record how it ended."""
         self._session.rows(
             "UPDATE migrator.run SET finished_at = clock_timestamp(), outcome = %s, exit_code = %s, "
-            "heads_after = %s, backup_location = %s, backup_sha256 = %s, error = %s WHERE id = %s",
+            "heads_after = %s, backup_location = %s, backup_sha256 = %s, error = %s, remedy = %s "
+            "WHERE id = %s",
             [
                 end.outcome,
                 end.exit_code,
@@ -150,11 +98,14 @@ class Ledger:
                 end.backup_location,
                 end.backup_sha256,
                 end.error,
+                end.remedy,
                 run_id,
             ],
         )
 
-    def record_version_tables(self, history: str, tables: Iterable[VersionTable]) -> None:
+    def record_version_tables(
+        self, history: str, tables: Iterable[VersionTable], heads: Iterable[RevisionId]
+    ) -> None:
         """Keep where the version rows are, for runs that must not run `env.py`; forget where they were."""
         names = json.dumps([[table.schema or "public", table.name] for table in tables])
         self._session.rows(
@@ -163,39 +114,83 @@ class Ledger:
             [history, names],
         )
         self._session.rows(
-            "INSERT INTO migrator.version_table (history, schema_name, table_name) "
-            "SELECT %s, r ->> 0, r ->> 1 FROM jsonb_array_elements(%s::jsonb) r ON CONFLICT DO NOTHING",
-            [history, names],
+            "INSERT INTO migrator.version_table (history, schema_name, table_name, heads) "
+            "SELECT %s, r ->> 0, r ->> 1, %s FROM jsonb_array_elements(%s::jsonb) r "
+            "ON CONFLICT (history, schema_name, table_name) DO UPDATE SET heads = excluded.heads",
+            [history, sorted(heads), names],
         )
 
     def record_revisions(
         self,
         parents: Mapping[RevisionId, Iterable[RevisionId]],
+        digests: Digests,
         *,
         run_id: str,
         applied: Mapping[RevisionId, datetime],
     ) -> None:
-        """Record the lineage: those applied by this run with time, the others as found before."""
+        """Record the lineage: those applied by this run with time, the others as found before.
+
+        The digest is that of the file that was applied, or of the first one seen where nobody knows; one by
+        an older algorithm gives way, since nothing compares it any more.
+        """
         rows = [
-            (id_, sorted(above), applied[id_].isoformat(), run_id)
-            if id_ in applied
-            else (id_, sorted(above), None, None)
+            [id_, sorted(above), *_by(run_id, applied.get(id_)), digests.by_id.get(id_)]
             for id_, above in parents.items()
         ]
+        newer = (
+            "NOT excluded.found OR known.digest IS NULL "
+            "OR coalesce(known.digest_algorithm, 0) < excluded.digest_algorithm"
+        )
         self._session.rows(
-            """
-            INSERT INTO migrator.revision (id, parents, applied_at, run_id, found)
+            f"""
+            INSERT INTO migrator.revision AS known
+                (id, parents, applied_at, run_id, found, digest, digest_algorithm)
             SELECT r ->> 0, ARRAY(SELECT jsonb_array_elements_text(r -> 1)), (r ->> 2)::timestamptz, r ->> 3,
-                r ->> 3 IS NULL
+                r ->> 3 IS NULL, r ->> 4, CASE WHEN r ->> 4 IS NOT NULL THEN %s END
             FROM jsonb_array_elements(%s::jsonb) r
             ON CONFLICT (id) DO UPDATE SET parents = excluded.parents,
-                applied_at = coalesce(excluded.applied_at, migrator.revision.applied_at),
-                run_id = coalesce(excluded.run_id, migrator.revision.run_id),
-                found = migrator.revision.found AND excluded.found
-            """,
-            [json.dumps(rows)],
+                applied_at = coalesce(excluded.applied_at, known.applied_at),
+                run_id = coalesce(excluded.run_id, known.run_id),
+                found = known.found AND excluded.found,
+                digest = CASE WHEN {newer} THEN excluded.digest ELSE known.digest END,
+                digest_algorithm = CASE WHEN {newer} THEN excluded.digest_algorithm
+                    ELSE known.digest_algorithm END
+            """,  # noqa: S608 - only our own words
+            [digests.algorithm, json.dumps(rows)],
         )
 
-    def close(self) -> None:
-        """Let go of the session."""
-        self._session.close()
+    def unproven(self, ids: Iterable[RevisionId]) -> tuple[RevisionId, ...]:
+        """Which of these nobody has recorded: neither applied by a run nor adopted nor found before."""
+        rows = self._session.rows(
+            "SELECT id FROM unnest(%s::text[]) i(id) "
+            "WHERE NOT EXISTS (SELECT FROM migrator.revision r WHERE r.id = i.id) "
+            "AND NOT EXISTS (SELECT FROM migrator.adoption a WHERE a.revision = i.id) ORDER BY 1",
+            [list(ids)],
+        )
+        return tuple(RevisionId(id_) for (id_,) in rows)
+
+    def record_adoption(self, revision: RevisionId, differences: Sequence[str], *, run_id: str) -> None:
+        """Record that this revision was stamped: proven by a replay, or in spite of these differences."""
+        self._session.rows(
+            "INSERT INTO migrator.adoption (revision, run_id, proven, differences) VALUES (%s, %s, %s, %s)",
+            [revision, run_id, not differences, list(differences)],
+        )
+
+    def accept_digest(self, revision: RevisionId, digest: str | None, algorithm: int) -> bool:
+        """Take this for what was applied; False if the revision was never recorded."""
+        changed = self._session.rows(
+            "UPDATE migrator.revision SET digest = %s, digest_algorithm = %s WHERE id = %s RETURNING id",
+            [digest, algorithm if digest else None, revision],
+        )
+        return bool(changed)
+
+
+def prepare(session: Session) -> None:
+    """Let nobody who holds a lock on the ledger hold up the deploy."""
+    session.rows(
+        "SELECT set_config('lock_timeout', '2s', false), set_config('statement_timeout', '10s', false)"
+    )
+
+
+def _by(run_id: str, applied: datetime | None) -> tuple[str | None, str | None]:
+    return (applied.isoformat(), run_id) if applied is not None else (None, None)

@@ -94,9 +94,10 @@ def _signal(connector: Connector, function: str, application: str, backends: Ite
     known = list(backends)
     try:
         with connector.open(timeout_seconds=2.0) as session:
+            session.rows("RESET ROLE")  # sessions belong to the login role
             session.rows(
                 f"SELECT {function}(a.pid) FROM pg_stat_activity a "  # noqa: S608
-                "WHERE a.usename = current_user AND a.datname = current_database() "
+                "WHERE a.usename = session_user AND a.datname = current_database() "
                 "AND (a.application_name = %s OR (a.pid, extract(epoch FROM a.backend_start)::text) "
                 "IN (SELECT * FROM unnest(%s::int[], %s::text[])))",
                 [application, [one.pid for one in known], [one.start for one in known]],

@@ -39,6 +39,7 @@ _LEADER, _FENCE = 1, 2
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 2.0
 _FENCE_PAUSE_SECONDS = 0.2
 _TOLD_EVERY_SECONDS = 10.0
+_PROOF_SECONDS = 5.0
 _CROWDED_PAUSE_SECONDS, _SHARE_OF_TIME = 5.0, 20
 
 FENCE_SQL = f"SELECT pg_try_advisory_lock_shared({_CLASS}, {_FENCE})"
@@ -71,10 +72,12 @@ class Holder:
 class LeaderLock:
     """Leadership, for as long as its session lives."""
 
-    def __init__(self, session: Session, token: int) -> None:
+    def __init__(self, session: Session, token: int, clock: Clock) -> None:
         """Take over the session that holds the locks."""
         self._session = session
         self._token = token
+        self._clock = clock
+        self._proven_at = clock.monotonic()
 
     @property
     def session(self) -> Session:
@@ -102,6 +105,12 @@ class LeaderLock:
             raise InterruptedMidway(f"the leader lock was lost: {error.message}") from error
         if not still:
             raise InterruptedMidway("the leader lock was lost: its session no longer holds it")
+        self._proven_at = self._clock.monotonic()
+
+    def keep_proving(self) -> None:
+        """Prove it again if the last proof is some seconds old: for whoever asks often."""
+        if self._clock.monotonic() - self._proven_at >= _PROOF_SECONDS:
+            self.prove()
 
     def release(self) -> None:
         """Let another runner lead; the server frees the locks when the session ends."""
@@ -115,6 +124,11 @@ def refuse_pooler(session: Session) -> None:
             "the connection goes through a pooler, where a session lock belongs to nobody",
             remedy="set MIGRATOR_DIRECT_DATABASE_URL to Postgres itself",
         )
+
+
+def current_leader(session: Session) -> tuple[Holder, ...]:
+    """Who leads now; nobody where we may not look, and on a standby, where nothing can be seen of it."""
+    return _holders(session, _LEADER)
 
 
 def take_leadership(
@@ -211,7 +225,7 @@ def _lead(session: Session, clock: Clock, left_seconds: float) -> LeaderLock:
     except BaseException:  # or we would go on leading without doing anything
         session.close()
         raise
-    return LeaderLock(session, token)
+    return LeaderLock(session, token, clock)
 
 
 def _wait_for_fence(session: Session, clock: Clock, left_seconds: float) -> None:

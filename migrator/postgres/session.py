@@ -43,6 +43,7 @@ class Connector:
     dsn: Dsn
     application: str
     stop: Stop
+    role: str | None = None  # what `SET ROLE` makes of the login role
 
     def open(self, *, timeout_seconds: float = 5.0) -> "Session":
         """Connect. Raises the driver's error as it is: only readiness knows what a refusal means.
@@ -60,7 +61,22 @@ class Connector:
             raise SettingsInvalid((f"the database's address cannot be used: {first_line(error)}",)) from error
         # A prepared statement would outlive its transaction in a pooler's hands.
         connection.prepare_threshold = None
+        if self.role:
+            self._set_role(connection, self.role)
         return Session(connection, self.stop)
+
+    def _set_role(self, connection: psycopg.Connection[tuple[Any, ...]], role: str) -> None:
+        try:
+            connection.execute("SELECT set_config('role', %s, false)", [role])
+        except psycopg.OperationalError:
+            connection.close()
+            raise
+        except psycopg.Error as error:
+            connection.close()
+            raise AccessDenied(
+                f"the login role may not become MIGRATOR_ROLE: {first_line(error)}",
+                remedy=f"GRANT {role} TO the role that logs in, or correct MIGRATOR_ROLE",
+            ) from error
 
     def _connect(self, timeout_seconds: float) -> psycopg.Connection[tuple[Any, ...]]:
         words: dict[str, Any] = dict(self.dsn.libpq())

@@ -50,7 +50,7 @@ def _dumper(leadership: Leadership, account: Account) -> Dumper:
         client=find_client(desk.settings.pg_bin, leadership.server_version),
         clock=desk.clock,
         stop=desk.stop,
-        prove_leadership=leadership.lock.prove,
+        prove_leadership=leadership.lock.keep_proving,
         progressed=partial(_tell_progress, desk.events),
         taken=partial(_tell_taken, desk.events),
     )

@@ -33,7 +33,7 @@ class Desk:
     @property
     def connector(self) -> Connector:
         """Opens sessions to the target."""
-        return Connector(self.dsn, self.application, self.stop)
+        return Connector(self.dsn, self.application, self.stop, self.settings.role)
 
     def at(self, session: Session) -> Self:
         """The same desk, bound to the one server that this session reached."""

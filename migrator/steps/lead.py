@@ -2,7 +2,8 @@
 
 from migrator.account import Account
 from migrator.errors import DatabaseUnavailable, InterruptedMidway
-from migrator.history.launch import IDENTITY_SQL, Launch
+from migrator.history.launch import IDENTITY_SQL
+from migrator.history.listen import Listener
 from migrator.history.release import Release
 from migrator.history.sight import Seen, Sight, judge, look, tell
 from migrator.history.upgrade import Upgrader
@@ -11,6 +12,7 @@ from migrator.postgres.catalog import database_size_bytes, invalid_indexes, obje
 from migrator.postgres.leader import Holder, LeaderLock, take_leadership
 from migrator.postgres.session import Session
 from migrator.steps.desk import Desk
+from migrator.steps.launching import launch_for
 from migrator.steps.leadership import Leadership
 
 
@@ -58,16 +60,7 @@ def take_stock(desk: Desk, account: Account, lock: LeaderLock, release: Release)
     with desk.connector.reopen("the database, as its leader") as session:
         if not session.value(lock.look_sql):
             raise InterruptedMidway("the leader lock was lost, or is held on another server of the same name")
-        launch = Launch(
-            settings=desk.settings,
-            project=release.project,
-            python=release.python,
-            dsn=desk.dsn,
-            identity=str(session.value(IDENTITY_SQL)),
-            environ=desk.environ,
-            application=desk.application,
-            stop=desk.stop,
-        )
+        launch = launch_for(desk, release, str(session.value(IDENTITY_SQL)))
         account.database_size_bytes = database_size_bytes(session)
         seen = look(session, release)
         is_empty = not object_names(session, ())
@@ -77,7 +70,8 @@ def take_stock(desk: Desk, account: Account, lock: LeaderLock, release: Release)
     tell(sight, release, desk.events)
     account.saw(sight.state)
     known = {revision.id: revision.doc for revision in release.graph.revisions}
-    upgrader = Upgrader(launch, lock, desk.connector, desk.clock, desk.events, known)
+    listener = Listener(launch, desk.connector, desk.clock, desk.events, lock.keep_proving, known)
+    upgrader = Upgrader(listener, lock)
     return Leadership(desk, lock, release, upgrader, sight, is_empty, invalid, server_version)
 
 

@@ -2,7 +2,7 @@
 
 from migrator.account import Account
 from migrator.errors import Blocked, MigratorError
-from migrator.history.upgrade import Attempt
+from migrator.history.attempt import Attempt
 from migrator.model import RevisionId, VersionTable
 from migrator.postgres.catalog import invalid_indexes, read_version_rows
 from migrator.steps.leadership import Leadership
@@ -10,26 +10,34 @@ from migrator.steps.leadership import Leadership
 _READ_ONLY = "25006"
 
 
-def discover(leadership: Leadership, *, may_write: bool) -> tuple[VersionTable, ...] | None:
-    """The version tables `env.py` configures; None when user code insists on writing and may not."""
+def discover(leadership: Leadership) -> tuple[VersionTable, ...] | None:
+    """The version tables `env.py` configures; None when user code insists on writing, after a backup."""
     try:
-        return leadership.upgrader.discover(may_write=may_write).tables
+        return leadership.upgrader.discover_reading().tables
     except MigratorError as error:
-        if error.facts.get("sqlstate") == _READ_ONLY and not may_write:
+        if error.facts.get("sqlstate") == _READ_ONLY:
             return None
         raise
 
 
-def migrate(leadership: Leadership, account: Account) -> tuple[VersionTable, ...]:
+def discover_writing(leadership: Leadership) -> tuple[VersionTable, ...]:
+    """The same, allowed to write."""
+    return leadership.upgrader.discover_writing().tables
+
+
+def migrate(leadership: Leadership, account: Account, attempts: list[Attempt]) -> tuple[VersionTable, ...]:
     """Upgrade to the target; return the version tables that were really used.
 
-    Whatever it raises says what is committed and what was rolled back.
+    Each attempt is added to the list before it runs. Whatever it raises says what is committed and what was
+    rolled back.
     """
-    attempts: list[Attempt] = []
     settings = leadership.desk.settings
     try:
         attempt = leadership.upgrader.upgrade(
-            settings.lock_timeout, settings.lock_patience, begun=attempts.append
+            settings.lock_timeout,
+            settings.lock_patience,
+            wanted=leadership.release.graph.ancestors(leadership.release.targets),
+            begun=attempts.append,
         )
     except MigratorError as error:
         account.blocked_attempts = len(attempts) if isinstance(error, Blocked) else max(len(attempts) - 1, 0)

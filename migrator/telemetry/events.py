@@ -31,6 +31,7 @@ EventName = Literal[
     "revision.blocked",
     "revision.failed",
     "schema.verified",
+    "difference.found",
     "hazard.found",
     "metrics.pushed",
     "metrics.failed",

@@ -62,6 +62,12 @@ class _Told:
         return _MARKS.get(self.level) or ("✓" if self.event in _SUCCESSES else "•")
 
     @property
+    def begins(self) -> str | None:
+        """What is under way after it."""
+        waits_for = self.facts.get("waits_for")
+        return f"waiting for {waits_for}" if waits_for else _BEGINS.get(self.event)
+
+    @property
     def revision(self) -> str:
         """The id of the revision it is about."""
         return str(self.facts.get("revision", "?"))
@@ -105,7 +111,7 @@ class HumanHandler(logging.Handler):
         if told.event in _REPEATED and self._said.get(told.event) == told.message:
             return
         self._said[told.event] = told.message
-        begun = _BEGINS.get(told.event)
+        begun = told.begins
         if told.event in _ENDS or (begun and begun != self._underway.key):
             self._underway.end()
         self._tellers.get(told.event, self._tell_plainly)(told)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from migrator.worker.orders import Orders
 
 _LIBPQ_ONLY = frozenset(
@@ -22,6 +24,30 @@ def url_with_driver(orders: Orders) -> str:
     if driver == "asyncpg":
         url = _for_asyncpg(url)
     return url.replace("postgresql://", f"postgresql+{driver}://", 1)
+
+
+# How else a driver may be told where to go.
+_OTHER_WAYS = frozenset("conninfo dsn hostaddr passfile service servicefile target_session_attrs".split())
+
+
+def redirect(scratch: dict[str, str], driver: str, arguments: Any, words: dict[str, Any]) -> None:
+    """Change what a driver is about to be called with, so that it connects to the scratch database.
+
+    Only the address changes: what a session is otherwise like (`options`, timeouts, codecs) stays env.py's.
+    """
+    arguments[:] = [] if isinstance(arguments, list) else arguments
+    for name in (*_OTHER_WAYS, "database", "dbname"):
+        words.pop(name, None)
+    for name in ("host", "port", "user", "password"):
+        words.pop(name, None)
+        if scratch.get(name):
+            words[name] = int(scratch[name]) if name == "port" else scratch[name]
+    words["database" if driver in {"asyncpg", "pg8000"} else "dbname"] = scratch["dbname"]
+    if not driver.startswith("psycopg"):
+        return
+    for name, value in scratch.items():
+        if name in _LIBPQ_ONLY or name == "sslmode":
+            words.setdefault(name, value)
 
 
 def _driver_of(scheme: str) -> str | None:

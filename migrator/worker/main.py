@@ -3,9 +3,12 @@
 It runs under the project's interpreter (Python 3.9 or newer) and imports nothing but the standard library and
 the Alembic (1.8 or newer) and SQLAlchemy (1.4 to 2.1) it finds there.
 
-It is started with two file descriptors: one to read (a line of JSON with its orders; afterwards a line
-`stop`, or the end of the stream when the runner is gone), one to write reports to, a line of JSON each, with
-the kind of report under `is`. Standard output and standard error belong to the user's code.
+It talks with the runner over a socket, in lines of JSON: first come its orders, later perhaps `stop`, or the
+end of the stream when the runner is gone; it sends reports, with their kind under `is`. Standard output and
+standard error belong to the user's code.
+
+Usually it is started by path, with the socket's file descriptor as its argument (`main`). Where only the
+project's own command can load the project, a start-up module has a process of that command `join` instead.
 
 Traps it is built around, besides those its other modules name:
 
@@ -15,8 +18,11 @@ Traps it is built around, besides those its other modules name:
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
+import select
+import socket
 import sys
 import threading
 import types
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _FOLDER = os.path.dirname(__file__)
+_LOOK_SECONDS = 1.0
 
 
 @contextlib.contextmanager
@@ -49,38 +56,81 @@ def _take_modules() -> dict[str, types.ModuleType]:
 
 
 with _importable():
-    from migrator.worker.driving import Work
+    from migrator.worker.attachment import Attachment
+    from migrator.worker.driving import drive
     from migrator.worker.failure import failure_of
-    from migrator.worker.orders import read_orders
+    from migrator.worker.orders import Orders, read_orders
     from migrator.worker.reports import Reports
     from migrator.worker.sessions import Sessions
+    from migrator.worker.watch import Watch
 
 
 def main() -> NoReturn:
     """Take orders, work, report how it ended, and end."""
-    control, out = int(sys.argv[1]), int(sys.argv[2])
-    for descriptor in (control, out):
-        os.set_inheritable(descriptor, False)  # noqa: FBT003 - it takes no keyword
+    with socket.socket(fileno=int(sys.argv[1])) as door:
+        worker = Worker(door)
     sys.argv = ["alembic"]
     _leave_own_folder()
-    stream = os.fdopen(control, "rb", buffering=0)
-    orders = read_orders(stream)
-    report = Reports(out)
-    os.register_at_fork(after_in_child=report.leave)
-    os.register_at_fork(after_in_child=stream.close)
-    work = Work(orders, report)
-    threading.Thread(target=_obey, args=(stream, work.sessions), daemon=True).start()
     status = 1
     try:
-        work.run()
+        drive(worker.orders, worker.report, worker.attach)
         status = 0
     except BaseException as error:  # noqa: BLE001 - user code may raise anything, sys.exit() included
-        report("failed", **failure_of(error, work.watch.current))
+        worker.tell_failure(error)
     for printed in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # user code may have closed or replaced it
             printed.flush()
     # Threads and atexit handlers of the user's code must not keep us: all there was to say is said.
     os._exit(status)
+
+
+def join(address: str) -> Worker:
+    """Make this process, one of the project's own command, a worker: what it runs is watched from now on."""
+    door = socket.socket(socket.AF_UNIX)
+    door.connect(address)
+    with door:
+        worker = Worker(door)
+    worker.report("ready", python=".".join(map(str, sys.version_info[:3])))
+    atexit.register(worker.tell_the_end)
+    return worker
+
+
+class Worker:
+    """What listens to the runner, and attaches to SQLAlchemy and Alembic by its orders."""
+
+    def __init__(self, door: socket.socket) -> None:
+        """Take orders."""
+        control, out = os.dup(door.fileno()), os.dup(door.fileno())
+        stream = os.fdopen(control, "rb", buffering=0)
+        self.orders: Orders = read_orders(stream)
+        self.report = Reports(out)
+        os.register_at_fork(after_in_child=self.report.leave)
+        os.register_at_fork(after_in_child=stream.close)
+        self.watch = Watch(self.report)
+        self.sessions = Sessions(self.orders, self.report, self.watch)
+        self.attachment = Attachment(self.orders, self.report, self.sessions, self.watch, self.tell_failure)
+        self._told: BaseException | None = None
+        threading.Thread(target=_obey, args=(stream, self.sessions), daemon=True).start()
+
+    def attach(self) -> None:
+        """See every session, and every configuration of Alembic's environment."""
+        self.sessions.attach()
+        self.attachment.attach()
+
+    def tell_failure(self, error: BaseException) -> None:
+        """Report what ended the work, once."""
+        if error is not self._told:
+            self._told = error
+            self.report("failed", **failure_of(error, self.watch.current))
+
+    def tell_the_end(self) -> None:
+        """When a project's own command ends: what it committed last, or why it never got to `env.py`.
+
+        It may have committed after `env.py`, and the last statement that failed may be why it ended.
+        """
+        self.watch.finish()
+        if self._told is None and self.sessions.last_error is not None and not self.attachment.has_finished:
+            self.tell_failure(self.sessions.last_error)
 
 
 def _leave_own_folder() -> None:
@@ -94,9 +144,16 @@ def _leave_own_folder() -> None:
 
 
 def _obey(stream: BinaryIO, sessions: Sessions) -> NoReturn:
-    """End with the runner: a session that nobody watches must not go on."""
-    while stream.read(64):
-        sessions.stopping = True
+    """End with the runner: a session that nobody watches must not go on.
+
+    User code may close our end as well. A read that waited for ever would keep the socket open all the same.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        while True:
+            ready, _, _ = select.select([stream], [], [], _LOOK_SECONDS)
+            if ready and not stream.read(64):
+                break
+            sessions.stopping |= bool(ready)
     os._exit(1)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from migrator.worker.address import redirect
 from migrator.worker.driver import ask, ask_through, client_side_pid, is_autocommit, literal
 from migrator.worker.errors import Refused, Stopped
 from migrator.worker.orders import Orders
 from migrator.worker.reports import Reports
-from migrator.worker.statements import ending_of, is_concurrent
+from migrator.worker.statements import cluster_wide, ending_of, is_concurrent
 from migrator.worker.watch import Watch
 
 _BACKEND_START = (
@@ -27,11 +28,14 @@ class Sessions:
         self._identity = orders["identity_sql"]
         self._target = orders["identity"]
         self._options: str = orders["libpq_options"]
+        self._role: str | None = orders.get("role")
+        self._scratch: dict[str, str] | None = orders.get("scratch")
         self._report = report
         self._watch = watch
         self._lock_timeout: str | None = orders["parameters"].get("lock_timeout")
         self._concurrently_lock_timeout: str = orders["concurrently_lock_timeout"]
         self.stopping = False
+        self.last_error: BaseException | None = None
 
     def attach(self) -> None:
         """Listen to every engine there is and will be."""
@@ -48,8 +52,13 @@ class Sessions:
         event.listen(Engine, "before_cursor_execute", self._executing)
         event.listen(Engine, "after_cursor_execute", self._executed)
 
-    def _connecting(self, dialect: Any, _record: Any, _arguments: Any, words: dict[str, Any]) -> None:
-        """Leave our PGOPTIONS to sessions that SQLAlchemy does not open: poolers refuse unknown ones."""
+    def _connecting(self, dialect: Any, _record: Any, arguments: Any, words: dict[str, Any]) -> None:
+        """Lead every session to the scratch database, whatever address it was made for.
+
+        Our PGOPTIONS are left to sessions that SQLAlchemy does not open: poolers refuse unknown ones.
+        """
+        if self._scratch is not None:
+            redirect(self._scratch, dialect.driver, arguments, words)
         if dialect.driver.startswith("psycopg"):
             words.setdefault("options", self._options)
 
@@ -63,11 +72,19 @@ class Sessions:
             dbapi_connection, f"SELECT pg_backend_pid(), ({_BACKEND_START}), ({self._identity})"
         )
         ours, pooled = identity == self._target, client_side_pid(dbapi_connection) != pid
+        if self._scratch is not None and not ours:
+            dbapi_connection.rollback()
+            raise Refused(
+                "scratch",
+                f"env.py reached {identity.rsplit('/', 2)[0]} by a way that could not be redirected",
+            )
         if ours and pooled:
             dbapi_connection.rollback()
             raise Refused("pooler", "env.py's session goes through a pooler, which would hand it to others")
         if not pooled:
             self._limit(dbapi_connection)
+        if ours and self._role is not None:
+            ask(dbapi_connection, f"SELECT set_config('role', {literal(self._role)}, false)")
         fenced = ours and (self._look is None or self._fenced(dbapi_connection))
         dbapi_connection.commit()
         record.info["migrator"] = {"fenced": fenced, "identity": identity}
@@ -112,6 +129,8 @@ class Sessions:
         self._watch.settled(connection)
         if self.stopping:
             raise Stopped("stopped by the runner")
+        if self._scratch is not None and (what := cluster_wide(statement)):
+            raise Refused("cluster", f"{what} changes the whole server, not just the scratch database")
         if ending_of(statement) == "commit":
             self._committing(connection)
         elif is_autocommit(connection):
@@ -136,6 +155,7 @@ class Sessions:
         self._watch.rolled_back_to(connection, name)
 
     def _failed(self, context: Any) -> None:
+        self.last_error = context.sqlalchemy_exception or context.original_exception
         self._watch.failed(context.connection)
 
     def _set_lock_timeout(self, connection: Any, milliseconds: str | None) -> None:

@@ -9,7 +9,7 @@ from migrator.worker.driver import is_autocommit
 
 # What may hold any word: literals, comments, bodies of functions.
 _OPAQUE = re.compile(
-    r"\$(\w*)\$.*?\$\1\$|'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|\bBEGIN\s+ATOMIC\b.*\bEND\b",
+    r"\$(\w*)\$.*?\$\1\$|\bE'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|\bBEGIN\s+ATOMIC\b.*\bEND\b",
     re.IGNORECASE | re.DOTALL,
 )
 _TELLING = re.compile(r"\b(?:COMMIT|END|ROLLBACK|ABORT|CONCURRENTLY)\b", re.IGNORECASE)
@@ -18,6 +18,18 @@ _ENDING = re.compile(
     r"(?!\s+(?:PREPARED|(?:(?:WORK|TRANSACTION)\s+)?TO)\b)",
     re.IGNORECASE,
 )
+_CLUSTER_WIDE = (
+    r"(?:\b(?:CREATE|ALTER|DROP)\s+(?:ROLE|USER(?!\s+MAPPING\b)|GROUP|DATABASE|TABLESPACE|SUBSCRIPTION)\b(?!\s*[=,.)])"
+    r"|\bALTER\s+SYSTEM\b|\b(?:REASSIGN|DROP)\s+OWNED\b"
+    r"|\b(?:GRANT|REVOKE)\s+(?:(?!\bON\b)[^;()])+\s(?:TO|FROM)\s"
+    r"|\b(?:GRANT|REVOKE)\b[^;]*?\bON\s+(?:DATABASE|TABLESPACE|PARAMETER)\b"
+    r"|\bCOMMENT\s+ON\s+(?:DATABASE|ROLE|TABLESPACE)\b)"
+)
+_CLUSTER = re.compile(_CLUSTER_WIDE, re.IGNORECASE)
+# A column may have any of these names: outside a DO, only the beginning of a statement says what it does.
+_CLUSTER_STATEMENT = re.compile(rf"(?:^|;)\s*({_CLUSTER_WIDE})", re.IGNORECASE)
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_DO = re.compile(r"(?:^|;)\s*DO\b", re.IGNORECASE)
 _CONCURRENTLY = re.compile(r"(?P<refresh>\bREFRESH\b.*)?\bCONCURRENTLY\b", re.IGNORECASE | re.DOTALL)
 
 
@@ -33,6 +45,25 @@ def is_concurrent(statement: str, connection: Any) -> bool:
     """Whether it waits for others without blocking them; a REFRESH does so only outside a transaction."""
     found = _CONCURRENTLY.search(_bare(statement))
     return found is not None and (not found["refresh"] or is_autocommit(connection))
+
+
+def cluster_wide(statement: str) -> str | None:
+    """What in a statement reaches beyond its own database: roles, databases, the server's configuration.
+
+    The body of a `DO` is run there and then; the body of a function is only kept.
+    """
+    if not _CLUSTER.search(statement):
+        return None
+    bare = _OPAQUE.sub(" ", statement)
+    if _DO.search(bare):
+        found = _CLUSTER.search(_COMMENT.sub(" ", statement))
+        return _said(found[0]) if found else None
+    found = _CLUSTER_STATEMENT.search(bare)
+    return _said(found[1]) if found else None
+
+
+def _said(words: str) -> str:
+    return " ".join(words.split()).upper()
 
 
 def _bare(statement: str) -> str:

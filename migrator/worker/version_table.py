@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from migrator.worker.driver import ask_through, literal
 from migrator.worker.reports import Reports
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
 
 
-def tell_version_table(context: MigrationContext, report: Reports) -> None:
+def tell_version_table(context: MigrationContext, connection: Any, report: Reports) -> None:
     """Name the version table with the schema it really is in, or will be in."""
     name, schema = context.version_table, context.version_table_schema
     if schema is None:
@@ -21,7 +21,7 @@ def tell_version_table(context: MigrationContext, report: Reports) -> None:
             f"(SELECT relnamespace FROM pg_class WHERE oid = to_regclass({literal(quoted)})), "
             "(SELECT oid FROM pg_namespace WHERE nspname = current_schema()))::regnamespace::text"
         )
-        schema = _unquoted(ask_through(context.connection, where)[0])
+        schema = _unquoted(ask_through(connection, where)[0])
     report("version_table", name=name, schema=schema)
 
 

@@ -154,16 +154,6 @@ def test_an_env_py_that_migrates_a_sqlite_file_is_refused(
     file.close()
 
 
-def test_an_env_py_that_only_prints_sql_is_refused(
-    migrator: Migrator, project: Project, target: Target
-) -> None:
-    write_journal(project, "a1")
-    text = env_with().replace("if context.is_offline_mode():", "if True:")
-    project.write_env(text)
-    assert_refused(migrator(), "env.py")
-    assert version(target) == []
-
-
 @pytest.mark.parametrize("content", [None, "no program\n", "#!/no/such/interpreter\n"])
 def test_an_interpreter_that_cannot_start_is_refused(
     migrator: Migrator, project: Project, target: Target, tmp_path: Path, content: str | None

@@ -121,3 +121,12 @@ def test_a_revision_module_that_cannot_be_imported_is_refused(
     write_journal(project, "a1")
     project.write_revision("b2", header="import shop.helpers")
     assert_refused(migrator(), target, "No module named 'shop'")
+
+
+def test_an_env_py_that_only_prints_sql_is_refused(
+    migrator: Migrator, project: Project, target: Target
+) -> None:
+    write_journal(project, "a1")
+    text = env_with().replace("if context.is_offline_mode():", "if True:")
+    project.write_env(text)
+    assert_refused(migrator(), target, "env.py")

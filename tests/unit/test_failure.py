@@ -12,6 +12,7 @@ from migrator.errors import (
     MigratorError,
     PolicyRefused,
     RevisionsInvalid,
+    StateRefused,
 )
 from migrator.history.failure import Failure, judged
 
@@ -113,11 +114,19 @@ def test_an_env_py_that_exits_is_told_not_to() -> None:
     assert "env.py must not end the process" in found.remedy
 
 
-@pytest.mark.parametrize("why", ["database", "pooler", "offline"])
+@pytest.mark.parametrize("why", ["database", "pooler", "several", "scratch"])
 def test_a_session_that_cannot_be_watched_is_refused(why: str) -> None:
     found = judged(failure(revision=None, refused=why))
     assert type(found) is PolicyRefused
     assert "env.py" in found.remedy
+
+
+def test_an_env_py_without_a_connection_cannot_be_trusted() -> None:
+    assert type(judged(failure(revision=None, refused="offline"))) is RevisionsInvalid
+
+
+def test_what_changes_the_whole_server_ends_a_proof() -> None:
+    assert type(judged(failure(refused="cluster"))) is StateRefused
 
 
 def test_a_session_that_no_longer_leads_was_interrupted() -> None:

@@ -1,0 +1,127 @@
+"""Replay: the release's revisions, run on a scratch database, with the schema that each of them builds."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+from migrator.errors import MigrationFailed, RevisionsInvalid, StateRefused
+from migrator.history.attempt import Attempt, must_have_run
+from migrator.history.failure import Failure, judged
+from migrator.history.graph import Graph
+from migrator.history.listen import Listener
+from migrator.history.process import Report, WorkerProcess
+from migrator.model import RevisionId, VersionTable
+from migrator.schema.queries import QUERIES, SETUP
+from migrator.schema.snapshot import Snapshot
+
+SNAPSHOT_ORDERS = {"setup": list(SETUP), "queries": [one.sql for one in QUERIES]}
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The schema at one point of a replay: after this revision, with all these applied; None is before."""
+
+    revision: RevisionId | None
+    applied: frozenset[RevisionId]
+    schema: Snapshot
+
+
+@dataclass
+class Replayed:
+    """What one worker built on the scratch database."""
+
+    tables: tuple[VersionTable, ...] = ()
+    points: list[Built] = field(default_factory=list)
+    failure: Failure | None = None
+
+    @property
+    def done(self) -> tuple[RevisionId, ...]:
+        """The revisions whose schema was told, in order."""
+        return tuple(one.revision for one in self.points if one.revision is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Replayer:
+    """Runs workers on one scratch database; its listener's launch leads there."""
+
+    listener: Listener
+    graph: Graph
+
+    def build(self, wanted: Collection[RevisionId]) -> None:
+        """Build these revisions, which hold their own ancestors.
+
+        Raises `StateRefused` where they cannot be built from nothing.
+        """
+        self._must(self.listener.follow(self.listener.launch.replay(wanted, None)))
+
+    def build_watched(self, wanted: Collection[RevisionId]) -> Replayed:
+        """The same, with the schema after each revision. What failed is in the answer."""
+        return self._watched(self.listener.launch.replay(wanted, SNAPSHOT_ORDERS))
+
+    def take_back_watched(self, target: str, wanted: Collection[RevisionId]) -> Replayed:
+        """Downgrade to a target, by these revisions alone, with the schema after each."""
+        return self._watched(self.listener.launch.downgrade(target, wanted, SNAPSHOT_ORDERS))
+
+    def _watched(self, worker: WorkerProcess) -> Replayed:
+        replayed, snapshot = Replayed(), Snapshot.of(())
+        applied: set[RevisionId] = set()
+
+        def told(report: Report) -> None:
+            nonlocal snapshot
+            gone = [(kind, name) for kind, name in report["gone"]]
+            snapshot = snapshot.changed(add=[tuple(row) for row in report["changed"]], remove=gone)
+            revision = report["revision"]
+            if revision is not None:
+                applied.add(RevisionId(revision))
+            replayed.points.append(Built(revision, frozenset(applied), snapshot))
+
+        attempt = self.listener.follow(worker, told=told)
+        replayed.tables, replayed.failure = attempt.tables, attempt.failure
+        if attempt.failure is None:
+            must_have_run(attempt)
+        return replayed
+
+    def _must(self, attempt: Attempt) -> Attempt:
+        if attempt.failure is not None:
+            raise cannot_replay(attempt.failure)
+        must_have_run(attempt)
+        return attempt
+
+
+def cannot_replay(failure: Failure) -> Exception:
+    """What it means for a proof that a revision cannot be built from nothing."""
+    error = judged(failure)
+    if not isinstance(error, (MigrationFailed, RevisionsInvalid)):
+        return error
+    at = f"revision {failure.revision}" if failure.revision else "env.py"
+    return StateRefused(
+        f"this history cannot be replayed on an empty database: {at}: {failure.message}",
+        remedy="its first tables may come from elsewhere, or a revision needs data: nothing can be proven "
+        "then; `adopt --at REV --accept-differences` records what a person knows",
+        **error.facts,
+    )
+
+
+def chains(graph: Graph, targets: Collection[RevisionId]) -> Iterator[frozenset[RevisionId]]:
+    """Sets of revisions to replay, so that each revision is met once with nothing but its ancestors applied.
+
+    The first is all of them, in Alembic's order. What stands on a branch that comes second there is met in a
+    set of its own.
+    """
+    order = [one.id for one in graph.pending((), graph.heads)]
+    met: set[RevisionId] = set()
+    todo = graph.ancestors(targets)
+    left = [one for one in order if one in todo]
+    while left:
+        yield todo
+        met |= _met(graph, [one for one in order if one in todo])
+        left = [one for one in left if one not in met]
+        todo = graph.ancestors(left[-1:])
+
+
+def _met(graph: Graph, order: Collection[RevisionId]) -> set[RevisionId]:
+    """Those that are applied, in this order, when all applied before them are their ancestors."""
+    found: set[RevisionId] = set()
+    for number, revision in enumerate(order, 1):
+        if len(graph.ancestors((revision,))) == number:  # what stands before holds all its ancestors
+            found.add(revision)
+    return found

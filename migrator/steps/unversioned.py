@@ -1,0 +1,53 @@
+"""Unversioned: tables without a version. What a replay proves is stamped, and nothing else."""
+
+from dataclasses import replace
+
+from migrator.account import Account
+from migrator.errors import StateRefused
+from migrator.history.sight import Seen, Sight, judge, tell
+from migrator.history.state import StateName
+from migrator.model import VersionRows
+from migrator.postgres.scratch import drop_leftovers, scratch_prefix
+from migrator.steps.found import adopted
+from migrator.steps.identify import identify
+from migrator.steps.leadership import Leadership
+from migrator.steps.prove import Candidate
+from migrator.steps.stamp import stamp
+
+
+def proven(leadership: Leadership, account: Account) -> tuple[Leadership, Candidate | None]:
+    """What the state will be once the proven revision is stamped, and that revision; nothing is written yet.
+
+    Any other state is left as it is, and so is this one if it is to be refused.
+
+    Raises:
+        StateRefused: no revision builds what is there, or nothing can be proven.
+    """
+    desk, state = leadership.desk, leadership.sight.state
+    if state is None or state.name is not StateName.UNVERSIONED or desk.settings.on_unversioned == "refuse":
+        return leadership, None
+    with desk.connector.reopen("the leftovers of earlier replays") as session:
+        prefix = scratch_prefix(session)
+    drop_leftovers(desk.connector, prefix)
+    try:
+        candidate, proof = identify(desk, account, leadership.release)
+    except StateRefused as error:
+        error.message = f"the database is unversioned: {state.reason}; {error.message}"
+        raise
+    rows = tuple(
+        VersionRows(table, exists=True, rows=frozenset(candidate.heads))
+        for table in leadership.sight.tables or proof.tables
+    )
+    sight = judge(Seen(tuple(one.table for one in rows), rows), leadership.release)
+    tell(sight, leadership.release, desk.events)
+    account.saw(sight.state)
+    return replace(leadership, sight=sight), candidate
+
+
+def stamp_proven(leadership: Leadership, account: Account, candidate: Candidate) -> Leadership:
+    """Write the row, and record in the ledger that it was proven."""
+    tables = stamp(leadership, account, candidate)
+    rows = tuple(VersionRows(table, exists=True, rows=frozenset(candidate.heads)) for table in tables)
+    sight = Sight(tables, rows, leadership.sight.state)
+    adopted(leadership.desk, leadership.release, sight, differences=())
+    return replace(leadership, sight=sight)
