@@ -13,7 +13,7 @@ help: ## list the targets
 
 setup: $(VENV)/.ready ## install everything, by hash, into .venv
 
-$(VENV)/.ready: requirements/dev.txt requirements/oldest.txt pyproject.toml
+$(VENV)/.ready: requirements/dev.txt requirements/oldest.txt requirements/flask.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 …"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
@@ -21,6 +21,9 @@ $(VENV)/.ready: requirements/dev.txt requirements/oldest.txt pyproject.toml
 	@# The oldest Alembic and SQLAlchemy a project may have, in an environment without anything of ours.
 	@test -x $(VENV)/oldest/bin/python || $(PYTHON) -m venv $(VENV)/oldest
 	$(VENV)/oldest/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/oldest.txt
+	@# What a Flask application has beside its migrations.
+	@test -x $(VENV)/flask/bin/python || $(PYTHON) -m venv $(VENV)/flask
+	$(VENV)/flask/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/flask.txt
 	@touch $@
 
 demo: setup ## deploy the bundled example four times on an embedded Postgres, and show it
@@ -47,6 +50,7 @@ lock: ## resolve the dependencies anew into requirements/*.txt, with hashes
 	$(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header -p 3.11 pyproject.toml -o requirements/runtime.txt
 	$(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header -p 3.11 pyproject.toml --extra demo --group dev -o requirements/dev.txt
 	$(VENV)-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-header -p 3.11 requirements/oldest.in -o requirements/oldest.txt
+	$(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header -p 3.11 requirements/flask.in -o requirements/flask.txt
 	rm -rf $(VENV)-lock
 
 bench: setup ## measure against plain Alembic, print the table, write docs/benchmarks.md

@@ -232,6 +232,10 @@ class InterruptedMidway(MigratorError, exit_code=ExitCode.INTERRUPTED_MIDWAY):
     """A session or the worker was lost while it migrated."""
 
 
+class NotYet(MigratorError, exit_code=ExitCode.NOT_YET):
+    """The gate's patience ended while the database was still behind."""
+
+
 class DeadlinePassed(MigratorError, exit_code=ExitCode.DEADLINE):
     """The deadline for the whole run passed."""
 

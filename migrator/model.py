@@ -43,13 +43,19 @@ class VersionTable:
 class VersionRows:
     """What one version table holds; its schema is the real one, if it exists.
 
-    An absent table has no rows; one without a column `version_num` is misshapen.
+    An absent table has no rows; one without a column `version_num` is misshapen; `nonsense` is no revision.
     """
 
     table: VersionTable
     exists: bool
     rows: frozenset[RevisionId] = frozenset()
     is_misshapen: bool = False
+    nonsense: tuple[str | None, ...] = ()
+
+    @property
+    def is_corrupt(self) -> bool:
+        """Whether it cannot be what Alembic wrote."""
+        return self.is_misshapen or bool(self.nonsense)
 
 
 class Ending(StrEnum):

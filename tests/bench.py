@@ -22,11 +22,15 @@ import alembic
 import sqlalchemy
 
 from migrator.demo.cluster import Cluster, embedded_binaries
+from tests.support.gates import SLOW_UPGRADE, gates_at_a_commit
+from tests.support.sampler import connection_count
 
 REPOSITORY = Path(__file__).parents[1]
 _PAGE = REPOSITORY / "docs" / "benchmarks.md"
 _ROUNDS = int(os.environ.get("BENCH_ROUNDS", "15"))
 _FULL_ROUNDS = int(os.environ.get("BENCH_FULL_ROUNDS", "5"))
+_GATES = int(os.environ.get("BENCH_GATES", "200"))
+_MOST_CONNECTIONS, _LATEST_SECONDS = 30, 2.0
 
 _ENV_PY = """\
 from logging.config import fileConfig
@@ -127,8 +131,38 @@ class Line:
         return "met" if not missed else f"**missed**: {', '.join(missed)}"
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many gates fared before a database that was being migrated."""
+
+    gates: int
+    refused: int
+    peak_connections: int
+    late_seconds: tuple[float, ...]
+    core_seconds: float  # per gate and minute of waiting
+
+    def __str__(self) -> str:
+        """One row of the table."""
+        late = sorted(self.late_seconds)
+        missed = (
+            [] if self.peak_connections < _MOST_CONNECTIONS else [f"{_MOST_CONNECTIONS} connections or more"]
+        )
+        missed += [f"{self.refused} did not open"] if self.refused else []
+        missed += [f"later than {_LATEST_SECONDS:g} s"] if late[-1] > _LATEST_SECONDS else []
+        cells = (
+            f"{self.gates}",
+            f"{self.peak_connections}",
+            f"{statistics.median(late):.2f} s",
+            f"{late[int(len(late) * 0.95)]:.2f} s",
+            f"{late[-1]:.2f} s",
+            f"{self.core_seconds:.2f} s",
+            f"**missed**: {', '.join(missed)}" if missed else "met",
+        )
+        return f"| {' | '.join(cells)} |"
+
+
 def main() -> int:
-    """Measure everything, print the table and write the page."""
+    """Measure everything, print the tables and write the page."""
     with tempfile.TemporaryDirectory() as folder, Cluster.start(embedded_binaries(18)) as cluster:
         bench = _Bench(Path(folder), cluster)
         lines = [
@@ -136,9 +170,10 @@ def main() -> int:
             bench.nothing_pending(1000, 0.5),
             bench.all_pending(200, 1.6),
         ]
-    table = _table(lines)
-    print(table)
-    _PAGE.write_text(_page(table), encoding="utf-8")
+        waiting = bench.gates(_GATES)
+    table, gates = _table(lines), _gate_table(waiting)
+    print(f"{table}\n\n{gates}")
+    _PAGE.write_text(_page(table, gates), encoding="utf-8")
     return 0
 
 
@@ -166,6 +201,23 @@ class _Bench:
                 pairs.append((plain, self._ours(self._project(revisions, our_url), our_url)))
         return _line(f"{revisions:,} revisions on a fresh database", pairs, target, is_idle=False)
 
+    def gates(self, number: int) -> Waiting:
+        """Many gates that all wait when the last revision commits."""
+        with self._database("gates") as url:
+            project = self._project(20, url)
+            self._ours(project, url)
+            versions = project / "migrations" / "versions"
+            last = max(versions.glob("*.py")).name.partition("_")[0]
+            text = _REVISION.format(number=20, id="ffff", down=last)
+            body = text.replace("def upgrade() -> None:", f"def upgrade() -> None:\n    {SLOW_UPGRADE}")
+            (versions / "ffff_last.py").write_text(body)
+            environ = {**_environ(url), "PATH": os.environ["PATH"], "HOME": str(project)}
+            params = self._cluster.admin_params("gates")
+            with connection_count(self._cluster) as sampler:
+                crowd = gates_at_a_commit(number, project, environ, params, head="ffff", settle_seconds=20)
+        refused = sum(code != 0 for code in crowd.exit_codes)
+        return Waiting(number, refused, sampler.peak, crowd.late_seconds, crowd.core_seconds)
+
     @contextmanager
     def _database(self, name: str) -> Iterator[str]:
         self._cluster.create_database(name, "bench")
@@ -190,8 +242,11 @@ class _Bench:
         return _measured([str(alembic), "upgrade", "head"], project, {})
 
     def _ours(self, project: Path, url: str) -> Cost:
-        environ = {"DATABASE_URL": url, "MIGRATOR_BACKUP": "off", "MIGRATOR_LOG_FORMAT": "json"}
-        return _measured([sys.executable, str(REPOSITORY / "entrypoint.py")], project, environ)
+        return _measured([sys.executable, str(REPOSITORY / "entrypoint.py")], project, _environ(url))
+
+
+def _environ(url: str) -> dict[str, str]:
+    return {"DATABASE_URL": url, "MIGRATOR_BACKUP": "off", "MIGRATOR_LOG_FORMAT": "json"}
 
 
 # A process starts with the peak memory of the one that made it; so a small one makes those that are measured.
@@ -258,7 +313,15 @@ def _cells(one: Line) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _page(table: str) -> str:
+def _gate_table(waiting: Waiting) -> str:
+    head = [
+        "| gates | peak connections | median | 95 % | last | core time of one, a minute | target |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    return "\n".join([*head, str(waiting)])
+
+
+def _page(table: str, gates: str) -> str:
     today = time.strftime("%Y-%m-%d", time.gmtime())
     machine = f"{os.cpu_count()} cores, {platform.machine()}, embedded PostgreSQL 18 on the same machine"
     tools = f"Alembic {alembic.__version__}, SQLAlchemy {sqlalchemy.__version__}"
@@ -273,6 +336,16 @@ ratio is the median of the ratios of neighbouring runs; seconds and memory are m
 resident set of the largest process.
 
 {table}
+
+## Gates
+
+So many processes of `migrator gate` wait on the same machine while a run applies a revision; all have looked
+before it commits. Connections are sampled every 5 ms from their start to their end, and are to stay below
+{_MOST_CONNECTIONS}; each gate's end is told in seconds from the moment when the commit could be seen, the
+last at most {_LATEST_SECONDS:g} s. All of them, the run and the server share the cores of this one machine;
+pods have their own.
+
+{gates}
 """
 
 

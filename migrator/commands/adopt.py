@@ -23,7 +23,8 @@ def adopt(desk: Desk, account: Account, *, stamp: bool, at: str | None, accept_d
         _must_be_unversioned(view)
         chosen = _resolved(view, at) if at else None
         if not stamp and chosen is None:
-            candidate, proof = identify(view.desk, account, view.release)
+            found, proof = identify(view.desk, account, view.release)
+            candidate = _something(found)
             return account.concluded(
                 f"the schema is exactly what revision {candidate} builds; "
                 f"`migrator adopt --stamp` records it{others_of(candidate, proof)}",
@@ -68,7 +69,9 @@ def _resolved(view: View, at: str) -> tuple[RevisionId, ...]:
     return tuple(sorted(found))
 
 
-def _stamped(view: View, account: Account, chosen: tuple[RevisionId, ...] | None, *, accepts: bool) -> Candidate:
+def _stamped(
+    view: View, account: Account, chosen: tuple[RevisionId, ...] | None, *, accepts: bool
+) -> Candidate:
     desk = view.desk
     with account.phase("lock"):
         lock = lead(desk, account, view.release, view.sight)
@@ -82,7 +85,8 @@ def _stamped(view: View, account: Account, chosen: tuple[RevisionId, ...] | None
         if account.state is None or account.state.name is not StateName.UNVERSIONED:
             raise RecoveryFailed("another runner has given the database a version meanwhile")
         if chosen is None:
-            candidate, _ = identify(leadership.desk, account, view.release)
+            found, _ = identify(leadership.desk, account, view.release)
+            candidate = _something(found)
         else:
             candidate = examine(leadership.desk, account, view.release, chosen, accepts=accepts)
         tables = write_stamp(leadership, account, candidate)
@@ -91,3 +95,12 @@ def _stamped(view: View, account: Account, chosen: tuple[RevisionId, ...] | None
     finally:
         lock.release()
     return candidate
+
+
+def _something(found: Candidate | None) -> Candidate:
+    if found is None:
+        raise RecoveryFailed(
+            "there is nothing to adopt: no revision has been applied, env.py itself makes what is there",
+            remedy="migrator run",
+        )
+    return found

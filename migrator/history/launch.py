@@ -1,5 +1,6 @@
 """What a worker is told: its orders, its environment, its interpreter."""
 
+import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -160,7 +161,10 @@ class Launch:
         }
         command = self.own_command if command is None else command
         started = command or (str(self.python), str(_WORKER))
-        return WorkerProcess(started, orders, self._environment(parameters), self.stop, joins=bool(command))
+        environ = self._environment(parameters)
+        if command:  # its program lies beside the project's interpreter, as in an activated environment
+            environ["PATH"] = os.pathsep.join([str(self.python.parent), environ.get("PATH", os.defpath)])
+        return WorkerProcess(started, orders, environ, self.stop, joins=bool(command))
 
     def _configure_options(self) -> dict[str, Any]:
         return {"transaction_per_migration": True} if self.settings.transaction == "revision" else {}

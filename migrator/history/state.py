@@ -61,7 +61,7 @@ def tell_state(
     """
     heads = tuple(sorted({row for table in tables for row in table.rows}))
     pending = _pending(graph, targets, tables)
-    if not heads and not any(table.is_misshapen for table in tables):
+    if not heads and not any(table.is_corrupt for table in tables):
         return _without_version(targets, tables, objects, pending)
     verdicts = [_judge(graph, targets, table, recorded) for table in tables]
     order = list(StateName)
@@ -79,13 +79,14 @@ def refuse_state(state: State, *, on_ahead: str) -> None:
 
 
 _REMEDIES = {
-    StateName.CORRUPT: "repair the version table by hand, by what the schema really is; take a backup first",
+    StateName.CORRUPT: "repair the version table as the message says, by what the schema really is; take a "
+    "backup first; `migrator verify` compares afterwards",
     StateName.DIVERGED: "deploy a release whose history contains these revisions, or restore a backup",
     StateName.AHEAD_UNPROVEN: "see whether this is the right database; if a newer release migrated it, "
     "deploy that one, or set MIGRATOR_ON_AHEAD=allow-unproven",
     StateName.AHEAD: "deploy the newer release, or set MIGRATOR_ON_AHEAD=allow",
-    StateName.UNVERSIONED: "find out which revision the schema is at and stamp it, or point the URL at an "
-    "empty database",
+    StateName.UNVERSIONED: "`migrator adopt` finds out by replay which revision the schema is at; or point "
+    "the URL at an empty database",
 }
 
 
@@ -119,7 +120,9 @@ def _judge(
     graph: Graph, targets: Collection[RevisionId], table: VersionRows, recorded: Parents
 ) -> tuple[StateName, str]:
     if table.is_misshapen:
-        return StateName.CORRUPT, f"{table.table} has no column version_num"
+        return StateName.CORRUPT, _misshapen(table)
+    if table.nonsense:
+        return StateName.CORRUPT, _nonsense(table)
     rows = table.rows
     if unknown := graph.unknown(rows):
         return _beyond(graph, targets, rows, unknown, recorded)
@@ -130,6 +133,26 @@ def _judge(
     return (
         StateName.PENDING,
         f"at {', '.join(sorted(rows)) or 'nothing'}, to reach {', '.join(sorted(targets))}",
+    )
+
+
+def _misshapen(table: VersionRows) -> str:
+    name = table.table
+    return (
+        f"{name} has no column version_num: it is no version table; if it is left over, "
+        f"ALTER TABLE {name} RENAME TO {name.name}_old, then `migrator adopt`"
+    )
+
+
+def _nonsense(table: VersionRows) -> str:
+    rows = [one for one in table.nonsense if one is not None]
+    conditions = ["version_num IS NULL"] if None in table.nonsense else []
+    literals = ", ".join("'" + one.replace("'", "''") + "'" for one in rows)
+    conditions += [f"version_num IN ({literals})"] if rows else []
+    shown = ", ".join("NULL" if one is None else repr(one) for one in table.nonsense)
+    return (
+        f"{table.table} holds rows that are no revisions: {shown}; "  # noqa: S608 - for a person
+        f"DELETE FROM {table.table} WHERE {' OR '.join(conditions)}"
     )
 
 

@@ -2,7 +2,14 @@
 
 from migrator.ledger.schema import exists
 from migrator.ledger.store import Digests, Ledger, RunEnd, RunStart, prepare
-from migrator.ledger.view import LastTry, LedgerView, read_digests, read_last_try, read_ledger
+from migrator.ledger.view import (
+    LastTry,
+    LedgerView,
+    has_only_failed_beginnings,
+    read_digests,
+    read_last_try,
+    read_ledger,
+)
 
 __all__ = [
     "Digests",
@@ -12,6 +19,7 @@ __all__ = [
     "RunEnd",
     "RunStart",
     "exists",
+    "has_only_failed_beginnings",
     "prepare",
     "read_digests",
     "read_last_try",

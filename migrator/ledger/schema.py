@@ -49,7 +49,8 @@ CREATE TABLE IF NOT EXISTS migrator.version_table (
 );
 """
 # `run`: how far it is, and what a remembered failure needs: `circumstances` is a digest of all that decides
-# how a try ends, but the version rows. `version_table.heads`: the rows of the history when last recorded.
+# how a try ends, but the version rows. `began_empty` and `half_applied` tell whether what is there can only
+# be what runs of ours made. `version_table.heads`: the rows of the history when last recorded.
 _2 = """
 ALTER TABLE migrator.run
     ADD COLUMN IF NOT EXISTS planned int,
@@ -57,7 +58,9 @@ ALTER TABLE migrator.run
     ADD COLUMN IF NOT EXISTS revision text,
     ADD COLUMN IF NOT EXISTS revision_started_at timestamptz,
     ADD COLUMN IF NOT EXISTS circumstances text,
-    ADD COLUMN IF NOT EXISTS remedy text;
+    ADD COLUMN IF NOT EXISTS remedy text,
+    ADD COLUMN IF NOT EXISTS began_empty boolean,
+    ADD COLUMN IF NOT EXISTS half_applied text[];
 ALTER TABLE migrator.revision ADD COLUMN IF NOT EXISTS digest_algorithm int;
 ALTER TABLE migrator.version_table ADD COLUMN IF NOT EXISTS heads text[];
 CREATE TABLE IF NOT EXISTS migrator.adoption (

@@ -23,6 +23,7 @@ class RunStart:
     release_digest: str
     heads_before: tuple[RevisionId, ...]
     circumstances: str | None = None
+    began_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class RunEnd:
     backup_sha256: str | None = None
     error: str | None = None
     remedy: str | None = None
+    half_applied: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,8 @@ class Ledger:
         """Record that a run leads and is about to change something; the time is the database's."""
         self._session.rows(
             "INSERT INTO migrator.run "
-            "(id, app, release, release_digest, started_at, heads_before, circumstances) "
-            "VALUES (%s, %s, %s, %s, clock_timestamp(), %s, %s)",
+            "(id, app, release, release_digest, started_at, heads_before, circumstances, began_empty) "
+            "VALUES (%s, %s, %s, %s, clock_timestamp(), %s, %s, %s)",
             [
                 run.id,
                 run.app,
@@ -73,6 +75,7 @@ class Ledger:
                 run.release_digest,
                 list(run.heads_before),
                 run.circumstances,
+                run.began_empty,
             ],
         )
 
@@ -89,8 +92,8 @@ class Ledger:
         """Record how it ended."""
         self._session.rows(
             "UPDATE migrator.run SET finished_at = clock_timestamp(), outcome = %s, exit_code = %s, "
-            "heads_after = %s, backup_location = %s, backup_sha256 = %s, error = %s, remedy = %s "
-            "WHERE id = %s",
+            "heads_after = %s, backup_location = %s, backup_sha256 = %s, error = %s, remedy = %s, "
+            "half_applied = %s WHERE id = %s",
             [
                 end.outcome,
                 end.exit_code,
@@ -99,6 +102,7 @@ class Ledger:
                 end.backup_sha256,
                 end.error,
                 end.remedy,
+                list(end.half_applied),
                 run_id,
             ],
         )

@@ -23,7 +23,8 @@ SELECT
         ELSE has_database_privilege(current_database(), 'CREATE')
     END,
     pg_backend_pid(),
-    set_config('lock_timeout', '2s', false)
+    -- Behind a pooler it would stay in sessions of the app's.
+    CASE pg_backend_pid() WHEN %s THEN set_config('lock_timeout', '2s', false) END
 FROM (SELECT) one
 LEFT JOIN pg_namespace n ON n.nspname = 'migrator'
 LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = 'version_table'
@@ -63,7 +64,7 @@ def read_ledger(session: Session, history: str, *, with_parents: bool = False) -
 
     One database can hold several histories; what tells them apart are the revisions they begin with.
     """
-    readable, may_keep, pid, _ = session.row(_LOOK)
+    readable, may_keep, pid, _ = session.row(_LOOK, [session.client_side_pid])
     may_keep = bool(may_keep) and pid == session.client_side_pid  # no leader behind a pooler
     if not readable:
         return LedgerView(may_keep=may_keep)
@@ -96,6 +97,21 @@ def read_digests(session: Session, algorithm: int) -> dict[RevisionId, str]:
         [algorithm],
     )
     return {RevisionId(id_): digest for id_, digest in rows}
+
+
+def has_only_failed_beginnings(session: Session) -> bool:
+    """Whether the database was empty when the first run began, and no run since committed any of a revision.
+
+    A run that was killed could not say what it left behind. Raises `AccessDenied`.
+    """
+    return bool(
+        session.value(
+            "SELECT (array_agg(coalesce(to_jsonb(r) ->> 'began_empty', 'f')::bool ORDER BY started_at))[1] "
+            "AND bool_and(finished_at IS NOT NULL AND exit_code <> 0 AND heads_before = '{}' "
+            "AND heads_after = '{}' AND to_jsonb(r) -> 'half_applied' = '[]') "
+            "FROM migrator.run r"
+        )
+    )
 
 
 def read_last_try(session: Session, circumstances: str) -> LastTry | None:

@@ -43,12 +43,13 @@ def read_version_rows(session: Session, tables: Iterable[VersionTable]) -> tuple
 
 
 def _read_one(session: Session, table: VersionTable) -> VersionRows:
-    where = (table.schema, table.name)
+    where = (session.client_side_pid, table.schema, table.name)
     oid, shaped, schema, _ = session.row(
         """
         SELECT c.oid, a.attnum IS NOT NULL, n.nspname,
-            -- A leader may be changing the version table itself: nobody waits in its queue.
-            set_config('lock_timeout', '2s', false)
+            -- A leader may be changing the version table itself: nobody waits in its queue. Behind a pooler
+            -- the setting would stay in sessions of the app's.
+            CASE pg_backend_pid() WHEN %s THEN set_config('lock_timeout', '2s', false) END
         FROM (SELECT to_regclass(concat_ws('.', quote_ident(%s::text), quote_ident(%s::text)))::oid) t(oid)
         LEFT JOIN pg_class c ON c.oid = t.oid
         LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -69,7 +70,15 @@ def _read_one(session: Session, table: VersionTable) -> VersionRows:
             f"the role may not read the version table {name}",
             remedy=f"GRANT USAGE ON SCHEMA {quoted(schema)} and GRANT SELECT ON {name} to it",
         ) from error
-    return VersionRows(table, exists=True, rows=frozenset(RevisionId(row[0]) for row in rows if row[0]))
+    found = [row[0] for row in rows]
+    nonsense = tuple(sorted({one for one in found if not _may_be_revision(one)}, key=str))
+    kept = frozenset(RevisionId(one) for one in found if one not in nonsense)
+    return VersionRows(table, exists=True, rows=kept, nonsense=nonsense)
+
+
+def _may_be_revision(row: str | None) -> bool:
+    """Whether Alembic would take it for an id: not blank, printable, and none of its own signs in it."""
+    return row is not None and bool(row.strip()) and row.isprintable() and {"@", "+", "-"}.isdisjoint(row)
 
 
 def quoted(name: str) -> str:

@@ -35,6 +35,8 @@ class Likeness:
     settings: tuple[tuple[str, str], ...]  # ALTER DATABASE … SET
     extensions: tuple[tuple[str, str], ...]  # name and schema
     schemas: tuple[str, ...]
+    has_public: bool
+    major: int
 
 
 def likeness(session: Session) -> Likeness:
@@ -54,7 +56,15 @@ def likeness(session: Session) -> Likeness:
         "SELECT FROM pg_depend d WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid "
         "AND d.deptype = 'e') AND nspname NOT IN ('information_schema', 'public', 'migrator') ORDER BY oid"
     )
-    return Likeness(owner, options, tuple(settings), tuple(extensions), tuple(name for (name,) in schemas))
+    return Likeness(
+        owner,
+        options,
+        tuple(settings),
+        tuple(extensions),
+        tuple(name for (name,) in schemas),
+        has_public=session.value("SELECT to_regnamespace('public') IS NOT NULL"),
+        major=session.server_version // 10000,
+    )
 
 
 # Newer servers have more columns; a role that may not become the owner makes its own database.
@@ -64,6 +74,7 @@ SELECT CASE WHEN pg_has_role(current_user, d.datdba, 'MEMBER') THEN r.rolname EL
     || CASE to_jsonb(d) ->> 'datlocprovider'
         WHEN 'i' THEN format(' LOCALE_PROVIDER icu ICU_LOCALE %L',
             coalesce(to_jsonb(d) ->> 'daticulocale', to_jsonb(d) ->> 'datlocale'))
+            || coalesce(format(' ICU_RULES %L', to_jsonb(d) ->> 'daticurules'), '')
         WHEN 'b' THEN format(' LOCALE_PROVIDER builtin BUILTIN_LOCALE %L', to_jsonb(d) ->> 'datlocale')
         WHEN 'c' THEN ' LOCALE_PROVIDER libc'
         ELSE '' END
@@ -104,7 +115,8 @@ def scratch_database(
     `connector` leads to any database of the server where it may be made; `told` hears what could not be had.
 
     Raises:
-        StateRefused: the role may not create databases, or the server has no such collation.
+        StateRefused: the role may not create databases, the server has no such collation, or is of another
+            major version.
     """
     name = f"{prefix}{int(time.time())}_{secrets.token_hex(4)}"
     with connector.reopen("the server of the scratch database") as session:
@@ -119,6 +131,13 @@ def scratch_database(
 
 
 def _create(session: Session, name: str, like: Likeness) -> None:
+    major = session.server_version // 10000
+    if major != like.major:
+        raise StateRefused(
+            f"nothing can be proven: the scratch server is PostgreSQL {major}, the target {like.major}, and "
+            "they describe one schema differently",
+            remedy="set MIGRATOR_SCRATCH_DATABASE_URL to a server of the same major version",
+        )
     statement = f"CREATE DATABASE {quoted(name)} TEMPLATE template0 {like.options}"
     if not session.value(_MAY_CREATE):
         session.rows("RESET ROLE")  # the login role may be the one that can
@@ -147,7 +166,8 @@ _MAY_CREATE = "SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = curr
 def _furnish(session: Session, like: Likeness, told: Callable[[str], None]) -> None:
     """Make what no revision makes; what cannot be had shows up as a difference, so it is only told."""
     database = quoted(session.database)
-    wanted = [f"CREATE SCHEMA IF NOT EXISTS {quoted(name)}" for name in like.schemas]
+    wanted = [] if like.has_public else ["DROP SCHEMA IF EXISTS public"]
+    wanted += [f"CREATE SCHEMA IF NOT EXISTS {quoted(name)}" for name in like.schemas]
     wanted += [
         f"CREATE EXTENSION IF NOT EXISTS {quoted(name)} SCHEMA {schema}" for name, schema in like.extensions
     ]
@@ -169,12 +189,24 @@ def _try(session: Session, statement: str, told: Callable[[str], None]) -> None:
 
 
 def _drop(connector: Connector, name: str) -> None:
-    """Drop it with whatever session is left in it: all of them are ours. A leader drops what stays."""
+    """Drop it with whatever session is left in it: all of them are ours. A leader drops what stays.
+
+    The sessions are the login role's, the database may be the other role's: neither may do both.
+    """
+    statement = f"DROP DATABASE IF EXISTS {quoted(name)}"
     with suppress(MigratorError, psycopg.Error), connector.open() as session:
+        session.rows("RESET ROLE")
+        session.rows(_END_SESSIONS, [name])
         try:
-            session.rows(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)")
+            session.rows(statement)  # waits for sessions that are just ending
         except STOPS:
             raise
         except MigratorError:
-            session.rows("RESET ROLE")
-            session.rows(f"DROP DATABASE IF EXISTS {quoted(name)}")
+            session.rows("SELECT set_config('role', %s, false)", [connector.role or "none"])
+            session.rows(statement)
+
+
+_END_SESSIONS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = %s AND usename = session_user AND backend_type = 'client backend'
+"""

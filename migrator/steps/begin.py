@@ -1,17 +1,13 @@
 """Begin: load the release, wait for Postgres. With a look, all that a deploy with nothing to do needs."""
 
-import random
-from pathlib import Path
-
 from migrator.history.launch import Launch
 from migrator.history.loading import load_release
 from migrator.history.release import Release, find_python, locate_project
 from migrator.postgres.readiness import Attempt, wait_until_ready
 from migrator.postgres.refusal import Verdict
 from migrator.postgres.session import Session
+from migrator.steps.crowd import spread_seconds
 from migrator.steps.desk import Desk
-
-_CROWDED_SECONDS = 0.5
 
 
 def load(desk: Desk) -> Release:
@@ -36,7 +32,7 @@ def wait_for_postgres(desk: Desk) -> Session:
         )
 
     began = desk.clock.monotonic()
-    desk.clock.sleep(_spread_seconds())
+    desk.clock.sleep(spread_seconds())
     session = wait_until_ready(desk.connector, desk.clock, desk.settings.wait_timeout, told)
     waited = desk.clock.monotonic() - began
     host, port = session.address
@@ -50,17 +46,3 @@ def wait_for_postgres(desk: Desk) -> Session:
         server_version=session.server_version,
     )
     return session
-
-
-def _spread_seconds() -> float:
-    """How long to step back where many processes start at once: at most as long as we had to wait for a core.
-
-    A node that starts a hundred pods lets them reach this point together; then every connection lasts long,
-    for the same want of a core. On a machine with a core to spare this is nothing.
-    Source: Linux, sched-stats.rst: the second number is nanoseconds spent on a run queue.
-    """
-    try:
-        waited = int(Path("/proc/self/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return 0.0
-    return random.uniform(0.0, waited) if waited >= _CROWDED_SECONDS else 0.0  # noqa: S311 - hides nothing

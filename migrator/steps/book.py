@@ -28,6 +28,22 @@ class Entry:
         """The version tables that were really used; empty while nobody told."""
         return next((one.tables for one in reversed(self.attempts) if one.tables), ())
 
+    @property
+    def half_applied(self) -> tuple[str, ...]:
+        """Revisions of which a part was committed, by whatever attempt."""
+        return tuple(sorted({id_ for one in self.attempts for id_ in one.half_applied}))
+
+    def all_tables(self, known: tuple[VersionTable, ...], *, is_whole: bool) -> tuple[VersionTable, ...]:
+        """All that this history is known to use; empty where an attempt that failed may not have told all.
+
+        A tenant whose table is forgotten would pass for migrated.
+        """
+        if is_whole:
+            return self.tables
+        found = {one.name for one in self.tables}
+        others = [one for one in known if one.schema is not None or one.name not in found]
+        return tuple(dict.fromkeys((*others, *self.tables))) if known else ()
+
 
 @contextmanager
 def booked(leadership: Leadership, account: Account) -> Iterator[Entry]:
@@ -59,6 +75,7 @@ def _begin(ledger: Ledger, leadership: Leadership) -> None:
             release_digest=source_digest(release.graph.revisions),
             heads_before=heads,
             circumstances=circumstances(release, desk.settings),
+            began_empty=leadership.is_empty,
         )
     )
 
@@ -69,7 +86,8 @@ def _end(
     desk, code, now = leadership.desk, error.exit_code if error else ExitCode.OK, utc_now()
     release, heads = leadership.release, account.heads_after or ()
     applied = {id_: account.applied_at.get(id_, now) for id_ in account.applied}
-    record_version_tables(ledger, release, entry.tables, heads)
+    tables = entry.all_tables(leadership.sight.tables, is_whole=error is None)
+    record_version_tables(ledger, release, tables, heads)
     record_lineage(ledger, release, heads, run_id=desk.run_id, applied=applied)
     ledger.end(
         desk.run_id,
@@ -81,5 +99,6 @@ def _end(
             backup_sha256=account.backup.sha256 if account.backup else None,
             error=desk.redact(error.message) if error else None,
             remedy=desk.redact(error.remedy) if error else None,
+            half_applied=entry.half_applied,
         ),
     )

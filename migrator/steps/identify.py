@@ -11,14 +11,18 @@ from migrator.steps.prove import Candidate, Proof, prove, tell_differences, unpr
 from migrator.steps.workshop import Model, listed, model_of
 
 
-def identify(desk: Desk, account: Account, release: Release) -> tuple[Candidate, Proof]:
+def identify(desk: Desk, account: Account, release: Release) -> tuple[Candidate | None, Proof]:
     """The oldest revision that builds the schema that is there; or several, each of a branch of its own.
+
+    None if no revision has been applied yet: `env.py` itself made what is there.
 
     Raises `StateRefused` when none does, with the nearest one and every difference, or nothing can be proven.
     """
     model = _model(desk, release)
     with account.phase("replay"):
         proof = prove(desk, release, model)
+    if proof.is_untouched:
+        return None, proof
     if not proof.matches:
         raise unproven(desk, proof)
     candidate = proof.matches[0]
@@ -44,7 +48,8 @@ def examine(
     candidate = proof.of(chosen)
     if candidate is None:
         raise RecoveryFailed(
-            f"{', '.join(chosen)} is not among what this release goes through on its way", remedy="correct --at"
+            f"{', '.join(chosen)} is not among what this release goes through on its way",
+            remedy="correct --at",
         )
     tell_differences(desk, candidate.differences)
     if candidate.differences and not accepts:

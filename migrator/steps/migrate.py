@@ -8,6 +8,8 @@ from migrator.postgres.catalog import invalid_indexes, read_version_rows
 from migrator.steps.leadership import Leadership
 
 _READ_ONLY = "25006"
+# So many revisions are named in a sentence; the event's fields have all of them.
+_NAMED = 10
 
 
 def discover(leadership: Leadership) -> tuple[VersionTable, ...] | None:
@@ -66,8 +68,8 @@ def _account_for_failure(
         return
     account.heads_after = tuple(sorted({row for table in rows for row in table.rows}))
     account.applied = leadership.release.graph.between(account.heads_before or (), account.heads_after)
-    started = {RevisionId(id_) for attempt in attempts for id_ in attempt.started}
-    rolled_back = sorted(started - set(account.applied))
+    started = dict.fromkeys(RevisionId(id_) for attempt in attempts for id_ in attempt.started)
+    rolled_back = [id_ for id_ in started if id_ not in account.applied]
     half = sorted({id_ for attempt in attempts for id_ in attempt.half_applied} - set(account.applied))
     error.message += f"; committed: {_listed(account.applied)}; rolled back: {_listed(rolled_back)}"
     error.facts |= {"committed": list(account.applied), "rolled_back": rolled_back, "half_applied": half}
@@ -80,4 +82,5 @@ def _account_for_failure(
 
 
 def _listed(ids: list[RevisionId] | list[str] | tuple[RevisionId, ...]) -> str:
-    return ", ".join(ids) or "nothing"
+    more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+    return ", ".join(ids[:_NAMED]) + more or "nothing"

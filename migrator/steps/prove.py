@@ -40,10 +40,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What the replay showed: single revisions, oldest first, then what stands on several branches at once."""
+    """What the replay showed: single revisions, oldest first; then what stands on several branches."""
 
     candidates: tuple[Candidate, ...]
     tables: tuple[VersionTable, ...]
+    is_untouched: bool = False  # the live schema is what env.py itself makes before the first revision
 
     @property
     def matches(self) -> tuple[Candidate, ...]:
@@ -77,7 +78,7 @@ def prove(
     """
     if not release.targets:
         raise StateRefused("this release has no revisions: there is nothing to compare with")
-    is_enough = is_enough or (lambda proof: proof.is_found)
+    is_enough = is_enough or (lambda proof: proof.is_found or proof.is_untouched)
     points: list[Built] = []
     tables: tuple[VersionTable, ...] = ()
     proof = Proof((), ())
@@ -126,7 +127,8 @@ def _compared(
         if heads and heads not in found:
             found[heads] = _candidate(heads, point.schema.without(tables), live, made)
     places = sorted(found, key=lambda heads: (len(heads), [order[one] for one in heads]))
-    return Proof(tuple(found[one] for one in places), tuple(tables))
+    before = _candidate((), points[0].schema.without(tables), live, made)
+    return Proof(tuple(found[one] for one in places), tuple(tables), before.is_match)
 
 
 def _heads(release: Release, point: Built) -> tuple[RevisionId, ...]:

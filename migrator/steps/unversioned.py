@@ -5,11 +5,13 @@ from dataclasses import replace
 from migrator.account import Account
 from migrator.errors import StateRefused
 from migrator.history.sight import Seen, Sight, judge, tell
-from migrator.history.state import StateName
+from migrator.history.state import State, StateName
+from migrator.ledger import has_only_failed_beginnings
 from migrator.model import VersionRows
 from migrator.postgres.scratch import drop_leftovers, scratch_prefix
 from migrator.steps.found import adopted
 from migrator.steps.identify import identify
+from migrator.steps.keep import asked
 from migrator.steps.leadership import Leadership
 from migrator.steps.prove import Candidate
 from migrator.steps.stamp import stamp
@@ -26,6 +28,10 @@ def proven(leadership: Leadership, account: Account) -> tuple[Leadership, Candid
     desk, state = leadership.desk, leadership.sight.state
     if state is None or state.name is not StateName.UNVERSIONED or desk.settings.on_unversioned == "refuse":
         return leadership, None
+    if asked(desk, has_only_failed_beginnings):
+        return _untouched(
+            leadership, account, "runs of ours began on the empty database, and committed nothing"
+        )
     with desk.connector.reopen("the leftovers of earlier replays") as session:
         prefix = scratch_prefix(session)
     drop_leftovers(desk.connector, prefix)
@@ -34,6 +40,10 @@ def proven(leadership: Leadership, account: Account) -> tuple[Leadership, Candid
     except StateRefused as error:
         error.message = f"the database is unversioned: {state.reason}; {error.message}"
         raise
+    if candidate is None:
+        return _untouched(
+            leadership, account, "what is there is what env.py itself makes before any revision"
+        )
     rows = tuple(
         VersionRows(table, exists=True, rows=frozenset(candidate.heads))
         for table in leadership.sight.tables or proof.tables
@@ -42,6 +52,16 @@ def proven(leadership: Leadership, account: Account) -> tuple[Leadership, Candid
     tell(sight, leadership.release, desk.events)
     account.saw(sight.state)
     return replace(leadership, sight=sight), candidate
+
+
+def _untouched(leadership: Leadership, account: Account, why: str) -> tuple[Leadership, None]:
+    """Nothing of this history has been applied: all of it is pending."""
+    release, sight = leadership.release, leadership.sight
+    pending = release.graph.pending((), release.targets)
+    sight = replace(sight, state=State(StateName.FRESH, (), f"no revision has been applied: {why}", pending))
+    tell(sight, release, leadership.desk.events)
+    account.saw(sight.state)
+    return replace(leadership, sight=sight), None
 
 
 def stamp_proven(leadership: Leadership, account: Account, candidate: Candidate) -> Leadership:

@@ -61,8 +61,7 @@ def workshop(desk: Desk, release: Release, model: Model) -> Iterator[Bench]:
 
     Raises `StateRefused` where none may be made.
     """
-    given = desk.settings.scratch_database_url
-    server = replace(desk.connector, dsn=given) if given else desk.connector
+    server = _server(desk)
 
     def told(message: str) -> None:
         desk.events.record("hazard.found", message, level="warning")
@@ -73,10 +72,25 @@ def workshop(desk: Desk, release: Release, model: Model) -> Iterator[Bench]:
             there = by_name.dsn.at(host, port, session.numeric_address) if host else by_name.dsn
             identity = str(session.value(IDENTITY_SQL))
         launch = launch_for(desk, release, identity).on_scratch(there, identity)
+        launch = replace(launch, settings=replace(launch.settings, role=server.role))
         known = {revision.id: revision.doc for revision in release.graph.revisions}
         connector = replace(by_name, dsn=there)
         listener = Listener(launch, connector, desk.clock, _Offstage(desk.events), desk.stop.check, known)
         yield Bench(Replayer(listener, release.graph), connector)
+
+
+def _server(desk: Desk) -> Connector:
+    """Where scratch databases are made; another server need not know the role that owns the target."""
+    given = desk.settings.scratch_database_url
+    if given is None:
+        return desk.connector
+    server = replace(desk.connector, dsn=given, role=None)
+    with server.reopen("the server of the scratch database") as session:
+        known = (
+            "SELECT count(*) FROM pg_roles WHERE rolname = %s AND pg_has_role(session_user, oid, 'MEMBER')"
+        )
+        has_role = desk.settings.role is not None and session.value(known, [desk.settings.role])
+    return replace(server, role=desk.settings.role) if has_role else server
 
 
 class _Offstage:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 from typing import Any
 
 from migrator.worker.orders import Orders
@@ -48,6 +50,50 @@ def redirect(scratch: dict[str, str], driver: str, arguments: Any, words: dict[s
     for name, value in scratch.items():
         if name in _LIBPQ_ONLY or name == "sslmode":
             words.setdefault(name, value)
+
+
+def redirect_drivers(scratch: dict[str, str]) -> None:
+    """Redirect the sessions, too, that no engine opens: a `creator`'s, or a revision's own."""
+    for name, lead in (("psycopg", _lead_psycopg), ("psycopg2", _lead_psycopg2), ("asyncpg", _lead_asyncpg)):
+        with contextlib.suppress(ImportError):
+            lead(importlib.import_module(name), scratch)
+
+
+def _lead_psycopg(psycopg: Any, scratch: dict[str, str]) -> None:
+    for connection_class in (psycopg.Connection, psycopg.AsyncConnection):
+        connect = connection_class.connect.__func__
+
+        def led(cls: Any, /, conninfo: str = "", _connect: Any = connect, **words: Any) -> Any:
+            words = {**psycopg.conninfo.conninfo_to_dict(conninfo), **words}
+            redirect(scratch, "psycopg", [], words)
+            return _connect(cls, **words)
+
+        connection_class.connect = classmethod(led)
+    psycopg.connect = psycopg.Connection.connect
+
+
+def _lead_psycopg2(psycopg2: Any, scratch: dict[str, str]) -> None:
+    extensions: Any = importlib.import_module("psycopg2.extensions")
+    connect = psycopg2._connect  # noqa: SLF001 - whoever imported `connect` before calls it as well
+
+    def led(dsn: str, *further: Any, **options: Any) -> Any:
+        words = extensions.parse_dsn(dsn)
+        redirect(scratch, "psycopg2", [], words)
+        return connect(extensions.make_dsn(**words), *further, **options)
+
+    psycopg2._connect = led  # noqa: SLF001 - as above
+
+
+def _lead_asyncpg(_asyncpg: Any, scratch: dict[str, str]) -> None:
+    utils: Any = importlib.import_module("asyncpg.connect_utils")
+    connect = utils._connect  # noqa: SLF001 - as above; pools call it, too
+
+    def led(**words: Any) -> Any:
+        names = dict.fromkeys(words)
+        redirect(scratch, "asyncpg", [], words)
+        return connect(**{**names, **words})
+
+    utils._connect = led  # noqa: SLF001 - as above
 
 
 def _driver_of(scheme: str) -> str | None:

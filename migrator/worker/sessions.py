@@ -9,7 +9,7 @@ from migrator.worker.driver import ask, ask_through, client_side_pid, is_autocom
 from migrator.worker.errors import Refused, Stopped
 from migrator.worker.orders import Orders
 from migrator.worker.reports import Reports
-from migrator.worker.statements import cluster_wide, ending_of, is_concurrent
+from migrator.worker.statements import cluster_wide, ending_of, is_concurrent, savepoint_of
 from migrator.worker.watch import Watch
 
 _BACKEND_START = (
@@ -46,8 +46,6 @@ class Sessions:
         event.listen(Engine, "connect", self._connected)
         event.listen(Engine, "commit", self._committing)
         event.listen(Engine, "rollback", self._watch.rolled_back)
-        event.listen(Engine, "savepoint", self._watch.saved)
-        event.listen(Engine, "rollback_savepoint", self._rolled_back_to)
         event.listen(Engine, "handle_error", self._failed)
         event.listen(Engine, "before_cursor_execute", self._executing)
         event.listen(Engine, "after_cursor_execute", self._executed)
@@ -144,15 +142,14 @@ class Sessions:
         self, connection: Any, _cursor: Any, statement: str, _parameters: Any, _context: Any, _many: Any
     ) -> None:
         ending = ending_of(statement)
+        if savepoint := savepoint_of(statement):
+            self._watch.went_by(connection, *savepoint)
         if ending == "commit":
             self._watch.settled(connection)
         elif ending == "rollback":
             self._watch.rolled_back(connection)
         if is_concurrent(statement, connection):
             self._set_lock_timeout(connection, self._lock_timeout)
-
-    def _rolled_back_to(self, connection: Any, name: str, _context: Any) -> None:
-        self._watch.rolled_back_to(connection, name)
 
     def _failed(self, context: Any) -> None:
         self.last_error = context.sqlalchemy_exception or context.original_exception

@@ -30,6 +30,11 @@ _CLUSTER = re.compile(_CLUSTER_WIDE, re.IGNORECASE)
 _CLUSTER_STATEMENT = re.compile(rf"(?:^|;)\s*({_CLUSTER_WIDE})", re.IGNORECASE)
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _DO = re.compile(r"(?:^|;)\s*DO\b", re.IGNORECASE)
+_SAVEPOINT = re.compile(
+    r"\s*(?:SAVEPOINT|(?P<back>ROLLBACK\s+(?:(?:WORK|TRANSACTION)\s+)?TO)(?:\s+SAVEPOINT)?)\s+"
+    r"(?P<name>\"[^\"]+\"|\w+)\s*;?\s*$",
+    re.IGNORECASE,
+)
 _CONCURRENTLY = re.compile(r"(?P<refresh>\bREFRESH\b.*)?\bCONCURRENTLY\b", re.IGNORECASE | re.DOTALL)
 
 
@@ -39,6 +44,15 @@ def ending_of(statement: str) -> str | None:
     if any(one["commit"] for one in endings):
         return "commit"
     return "rollback" if endings else None
+
+
+def savepoint_of(statement: str) -> tuple[str, str] | None:
+    """A savepoint that a statement has `set`, or gone back to (`undone`), with its name.
+
+    SQLAlchemy's own event names one only afterwards.
+    """
+    found = _SAVEPOINT.match(statement)
+    return ("undone" if found["back"] else "set", found["name"].strip('"')) if found else None
 
 
 def is_concurrent(statement: str, connection: Any) -> bool:

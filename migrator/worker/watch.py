@@ -56,14 +56,13 @@ class Watch:
             self.finish()
             self._done = []
 
-    def saved(self, connection: Any, savepoint: str) -> None:
-        """A savepoint is set: rolling back to it leaves what was done before."""
-        if self._is_ours(connection):
+    def went_by(self, connection: Any, what: str, savepoint: str) -> None:
+        """A savepoint was `set`, or all that was done since has been `undone`."""
+        if not self._is_ours(connection):
+            return
+        if what == "set":
             self._savepoints[savepoint] = len(self._done)
-
-    def rolled_back_to(self, connection: Any, savepoint: str) -> None:
-        """What was done since the savepoint is undone."""
-        if self._is_ours(connection):
+        else:
             del self._done[self._savepoints.get(savepoint, 0) :]
 
     def autocommitting(self, connection: Any) -> None:

@@ -135,3 +135,22 @@ def test_a_missing_version_table_after_a_first_deploy_is_not_taken_for_a_fresh_d
     target.execute("DROP TABLE alembic_version")
     assert_refused(migrator(), "unversioned", "journal")
     assert journal(target) == ["a1"]
+
+
+def test_a_row_that_is_no_revision_is_refused_with_its_repair(
+    migrator: Migrator, project: Project, target: Target
+) -> None:
+    write_journal(project, "a1")
+    assert migrator().exit_code == 0
+    target.execute("INSERT INTO alembic_version VALUES ('')")
+    assert_refused(migrator(), "corrupt", "DELETE FROM public.alembic_version WHERE version_num IN ('')")
+    target.execute("DELETE FROM public.alembic_version WHERE version_num IN ('')")
+    assert migrator().last["outcome"] == "nothing to do"
+
+
+def test_a_version_table_of_another_shape_is_refused_with_its_repair(
+    migrator: Migrator, project: Project, target: Target
+) -> None:
+    write_journal(project, "a1")
+    target.execute("CREATE TABLE alembic_version (id int)")
+    assert_refused(migrator(), "corrupt", "ALTER TABLE public.alembic_version RENAME TO alembic_version_old")

@@ -53,12 +53,15 @@ def test_every_row_is_read_whatever_its_type(target: Target, session: Session) -
     assert read(session).rows == {"1", "2"}
 
 
-def test_a_row_without_a_version_does_not_count(target: Target, session: Session) -> None:
+def test_rows_that_cannot_be_revisions_are_told_apart(target: Target, session: Session) -> None:
     target.execute(
         "CREATE TABLE alembic_version (version_num text);"
-        "INSERT INTO alembic_version VALUES ('a1'), (NULL), ('')"
+        "INSERT INTO alembic_version VALUES ('a1'), (NULL), (''), ('main@head')"
     )
-    assert read(session).rows == {"a1"}
+    found = read(session)
+    assert found.rows == {"a1"}
+    assert set(found.nonsense) == {None, "", "main@head"}
+    assert found.is_corrupt
 
 
 @pytest.mark.parametrize("columns", ["", "version text", '"VERSION_NUM" text'])

@@ -105,7 +105,7 @@ def test_two_rows_of_one_lineage_are_corrupt_and_the_cure_is_said() -> None:
 def test_a_version_table_without_its_column_is_corrupt() -> None:
     state = tell(MISSHAPEN)
     assert state.name is StateName.CORRUPT
-    assert state.reason == "public.alembic_version has no column version_num"
+    assert state.reason.startswith("public.alembic_version has no column version_num: ")
 
 
 def test_an_unknown_row_that_nobody_recorded_is_ahead_but_unproven() -> None:
@@ -179,3 +179,18 @@ def test_every_state_is_migrated_opens_the_gate_or_is_refused(name: StateName, o
         refuse_state(state, on_ahead=on_ahead)
     assert refusal.value.remedy != ExitCode.STATE_REFUSED.remedy
     assert refusal.value.facts == {"state": name.value}
+
+
+def test_rows_that_cannot_be_revisions_are_corrupt_and_the_repair_is_told() -> None:
+    table = VersionRows(
+        VersionTable("alembic_version", "public"),
+        exists=True,
+        rows=frozenset([RevisionId("a1")]),
+        nonsense=(None, "it's"),
+    )
+    state = tell(table)
+    assert state.name is StateName.CORRUPT
+    assert (
+        "DELETE FROM public.alembic_version WHERE version_num IS NULL OR version_num IN ('it''s')"
+        in state.reason
+    )

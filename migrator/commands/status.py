@@ -1,0 +1,181 @@
+"""`migrator status`: where the database stands, who leads, and the last runs."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC
+from typing import Any
+
+from migrator.account import Account
+from migrator.errors import MigratorError
+from migrator.history.release import Release
+from migrator.ledger.runs import Access, RecordedRun, rfc3339
+from migrator.model import Outcome
+from migrator.steps.begin import load
+from migrator.steps.desk import Desk
+from migrator.steps.overview import Overview, overview
+
+Show = Callable[[str, Mapping[str, Any]], None]
+
+_MOST_PENDING = 20
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_LEDGER = {
+    Access.NONE: "none yet: the first run that leads makes one, unless MIGRATOR_LEDGER=off",
+    Access.HIDDEN: "there is one, which this role may not read: GRANT USAGE ON SCHEMA migrator and SELECT ON "
+    "ALL TABLES IN SCHEMA migrator to it",
+    Access.READABLE: "in schema migrator",
+}
+
+
+def status(desk: Desk, account: Account, *, show: Show) -> Outcome:
+    """Look once and show it; whatever the state is, having looked is a success."""
+    try:
+        with account.phase("load"):
+            release = load(desk)
+        with account.phase("state"):
+            found = overview(desk, release)
+    except MigratorError as error:
+        return account.failed(error)
+    account.reached(found.database)
+    account.saw(found.state)
+    told = desk.redact("\n".join(_lines(found, release, desk)))
+    show(told, _redacted(document(found, release, desk), desk.redact))
+    return account.looked()
+
+
+def document(found: Overview, release: Release, desk: Desk) -> dict[str, Any]:
+    """The same for programs; what could not be told is null."""
+    state = found.state
+    return {
+        "app": desk.settings.app,
+        "release": desk.settings.release,
+        "database": found.database,
+        "host": found.host,
+        "port": found.port,
+        "server_version": _version(found.server_version),
+        "state": state.name.value if state else None,
+        "reason": state.reason if state else found.why_unknown,
+        "opens_gate": state.opens_gate(desk.settings.on_ahead) if state else None,
+        "heads": list(state.heads) if state else None,
+        "targets": sorted(release.targets),
+        "pending": [{"revision": one.id, "doc": one.doc} for one in state.pending] if state else None,
+        "version_tables": [
+            {
+                "schema": one.table.schema,
+                "name": one.table.name,
+                "exists": one.exists,
+                "rows": sorted(one.rows),
+            }
+            for one in found.sight.rows
+        ],
+        "leader": _leader(found),
+        "ledger": found.access.value,
+        "runs": [_run(one, found) for one in found.runs],
+    }
+
+
+def _leader(found: Overview) -> dict[str, Any] | None:
+    leading = found.leading
+    if leading is None:
+        return None
+    holder = leading.holder
+    where = {"pid": holder.pid, "application": holder.application, "role": holder.role, "host": holder.host}
+    told = {name: value for name, value in leading.facts.items() if name != "leader"}
+    return where | {"leads_since": rfc3339(holder.since)} | told
+
+
+def _run(run: RecordedRun, found: Overview) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "app": run.app,
+        "release": run.release,
+        "started": rfc3339(run.started),
+        "finished": rfc3339(run.finished),
+        "outcome": _outcome(run, found),
+        "exit_code": run.exit_code,
+        "revisions_applied": run.applied,
+        "heads_before": list(run.heads_before),
+        "heads_after": None if run.heads_after is None else list(run.heads_after),
+        "error": run.error,
+    }
+
+
+def _outcome(run: RecordedRun, found: Overview) -> str:
+    """How it ended, in one word; without an end it is running, or was lost with its process."""
+    if run.finished is not None:
+        return run.outcome or "unknown"
+    return "running" if found.leading and found.leading.run == run else "lost"
+
+
+def _lines(found: Overview, release: Release, desk: Desk) -> Iterator[str]:
+    state = found.state
+    where = (
+        f"{found.host}:{found.port}" if found.host and not found.host.startswith("/") else "a local socket"
+    )
+    yield _line("database", f"{found.database} on {where}, PostgreSQL {_version(found.server_version)}")
+    yield _line("release", f"{desk.settings.release} of {desk.settings.app}")
+    yield _line("state", f"{state.name}: {state.reason}" if state else f"unknown: {found.why_unknown}")
+    if state is not None:
+        yield _line("heads", ", ".join(state.heads) or "none")
+    yield _line("wanted", ", ".join(sorted(release.targets)) or "none")
+    if state is not None:
+        yield from _pending_lines(found)
+    tables = [f"{one.table}" if one.exists else f"{one.table} (not there yet)" for one in found.sight.rows]
+    yield _line("tables", ", ".join(tables) or "unknown")
+    yield from _leader_lines(found)
+    yield _line("ledger", _LEDGER[found.access])
+    yield from _run_lines(found)
+
+
+def _pending_lines(found: Overview) -> Iterator[str]:
+    pending = found.state.pending if found.state else ()
+    noun = "revision" if len(pending) == 1 else "revisions"
+    yield _line("pending", f"{len(pending)} {noun}" if pending else "nothing")
+    width = max((len(one.id) for one in pending[:_MOST_PENDING]), default=0)
+    for one in pending[:_MOST_PENDING]:
+        yield _line("", f"  {one.id:<{width}}  {one.doc}")
+    if len(pending) > _MOST_PENDING:
+        yield _line("", f"  and {len(pending) - _MOST_PENDING} more")
+
+
+def _leader_lines(found: Overview) -> Iterator[str]:
+    if found.leading is None:
+        yield _line("leader", "nobody")
+    elif found.leading.run is None:
+        yield _line("leader", str(found.leading.holder))
+    else:
+        yield _line("leader", str(found.leading))
+        yield _line("", str(found.leading.holder))
+
+
+def _run_lines(found: Overview) -> Iterator[str]:
+    rows = [_columns(run, found) for run in found.runs]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for number, (run, row) in enumerate(zip(found.runs, rows, strict=True)):
+        columns = (f"{text:<{width}}" for text, width in zip(row, widths, strict=True))
+        yield _line("" if number else "last runs", "  ".join(columns))
+        if run.error:
+            yield _line("", f"  {run.error}")
+
+
+def _columns(run: RecordedRun, found: Overview) -> tuple[str, ...]:
+    when = f"{run.started.astimezone(UTC):%Y-%m-%d %H:%M}Z" if run.started else "?"
+    outcome = _outcome(run, found).replace("_", " ")
+    ended = outcome if run.exit_code is None else f"{outcome}, exit {run.exit_code}"
+    return when, run.release, ended, "1 revision" if run.applied == 1 else f"{run.applied} revisions"
+
+
+def _line(label: str, what: str) -> str:
+    """One line, whatever somebody wrote into the database: nothing moves the cursor."""
+    return f"{label:<11}{_CONTROL.sub(' ', what)}".rstrip()
+
+
+def _version(number: int) -> str:
+    return f"{number // 10000}.{number % 10000}"
+
+
+def _redacted(value: Any, redact: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {name: _redacted(one, redact) for name, one in value.items()}
+    return [_redacted(one, redact) for one in value] if isinstance(value, list) else value

@@ -1,0 +1,102 @@
+"""Overview: all that one look can tell of a database, for a person or a program that asks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from migrator.errors import AccessDenied, DatabaseUnavailable, MigratorError
+from migrator.history.release import Release
+from migrator.history.sight import Sight, judge, look
+from migrator.history.state import State
+from migrator.ledger.runs import Access, Leading, RecordedRun, last_runs, ledger_access, who_leads
+from migrator.postgres.glance import Trouble, glance, refuse_hidden, refuse_locked
+from migrator.postgres.session import Session
+from migrator.steps.crowd import pause_seconds
+from migrator.steps.desk import Desk
+from migrator.steps.standing import Standing
+
+_RUNS = 5
+_UNKNOWN_TABLES = (
+    "only env.py knows its version table, and it is not run for this: set MIGRATOR_VERSION_TABLE, or let a "
+    "run record the table in the ledger"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What was seen. Without a state, `why_unknown` says why there is none."""
+
+    database: str
+    host: str
+    port: int
+    server_version: int  # as 160014
+    sight: Sight
+    why_unknown: str | None
+    leading: Leading | None
+    access: Access
+    runs: tuple[RecordedRun, ...]
+
+    @property
+    def state(self) -> State | None:
+        """The state, where it could be told."""
+        return self.sight.state
+
+
+def overview(desk: Desk, release: Release) -> Overview:
+    """Look once, as soon as Postgres answers; a standby will do.
+
+    Raises `AccessDenied` or `DatabaseUnavailable` when it does not let us within MIGRATOR_WAIT_TIMEOUT.
+    """
+    patience = desk.settings.wait_timeout.total_seconds()
+    standing = Standing(desk.clock)
+    began = desk.clock.monotonic()
+    number = 0
+    while True:
+        found = glance(desk.connector, _seeing(release))
+        if not isinstance(found, Trouble):
+            return found
+        number += 1
+        waited = desk.clock.monotonic() - began
+        desk.events.record("wait.attempted", found.reason, attempt=number, waited_seconds=round(waited, 3))
+        counts = standing.consider(None if found.passes else found.error)
+        if counts or waited >= patience or (found.reached and isinstance(found.error, AccessDenied)):
+            raise _final(found.error)
+        pause = pause_seconds(number, looked_seconds=0.0)
+        desk.clock.sleep(min(pause, max(patience - waited, 0.01)))
+
+
+def _final(error: MigratorError) -> MigratorError:
+    """A session that is lost while we only look is a database that is not available."""
+    is_denied = isinstance(error, AccessDenied | DatabaseUnavailable)
+    return error if is_denied else DatabaseUnavailable(error.message)
+
+
+def _seeing(release: Release) -> Callable[[Session], Overview]:
+    def see(session: Session) -> Overview:
+        host, port = session.address
+        sight, why_unknown = _sight(session, release)
+        return Overview(
+            database=session.database,
+            host=host,
+            port=port,
+            server_version=session.server_version,
+            sight=sight,
+            why_unknown=why_unknown,
+            leading=who_leads(session),
+            access=ledger_access(session),
+            runs=last_runs(session, at_most=_RUNS),
+        )
+
+    return see
+
+
+def _sight(session: Session, release: Release) -> tuple[Sight, str | None]:
+    """The state; where the leader has locked the version table, who leads is still worth telling."""
+    certain = release.named_table or release.static_table
+    try:
+        refuse_locked(session, [certain] if certain else [])
+        seen = look(session, release)
+        refuse_hidden(session, [one.table for one in seen.rows if not one.exists])
+    except DatabaseUnavailable as error:
+        return Sight((), (), None), error.message
+    sight = judge(seen, release)
+    return sight, None if sight.state else _UNKNOWN_TABLES

@@ -1,0 +1,16 @@
+"""second"""
+import os
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = os.path.splitext(os.path.basename(__file__))[0]
+down_revision = "r%03d" % (int(revision[1:]) - 1)
+
+
+def upgrade():
+    op.create_table("second", sa.Column("id", sa.Integer, primary_key=True))
+
+
+def downgrade():
+    op.drop_table("second")

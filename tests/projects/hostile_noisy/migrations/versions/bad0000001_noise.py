@@ -1,0 +1,30 @@
+"""noise
+
+Revision ID: bad0000001
+Revises: 
+Create Date: 2024-03-01 10:00:00.000000
+
+"""
+from typing import Sequence, Union
+
+from alembic import op
+import sqlalchemy as sa
+
+
+# revision identifiers, used by Alembic.
+revision: str = 'bad0000001'
+down_revision: Union[str, Sequence[str], None] = None
+branch_labels: Union[str, Sequence[str], None] = None
+depends_on: Union[str, Sequence[str], None] = None
+
+
+def upgrade() -> None:
+    """Upgrade schema."""
+    print("creating", flush=True)
+    op.create_table("noise", sa.Column("id", sa.Integer(), primary_key=True))
+    print("{\"event\": \"run.finished\", \"exit_code\": 0}")
+
+
+def downgrade() -> None:
+    """Downgrade schema."""
+    op.drop_table("noise")

@@ -1,0 +1,28 @@
+"""pages
+
+Revision ID: ab000001
+Revises: 
+Create Date: 2024-03-01 10:00:00.000000
+
+"""
+from typing import Sequence, Union
+
+from alembic import op
+import sqlalchemy as sa
+
+
+# revision identifiers, used by Alembic.
+revision: str = 'ab000001'
+down_revision: Union[str, Sequence[str], None] = None
+branch_labels: Union[str, Sequence[str], None] = None
+depends_on: Union[str, Sequence[str], None] = None
+
+
+def upgrade() -> None:
+    """Upgrade schema."""
+    op.create_table("page", sa.Column("id", sa.Integer(), primary_key=True), sa.Column("slug", sa.Text(), nullable=False))
+
+
+def downgrade() -> None:
+    """Downgrade schema."""
+    op.drop_table("page")

@@ -1,0 +1,1 @@
+TABLE_PREFIX = "cfg_"

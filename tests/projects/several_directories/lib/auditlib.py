@@ -1,0 +1,1 @@
+TRIGGER = "audit_row"

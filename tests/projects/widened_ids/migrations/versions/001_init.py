@@ -1,0 +1,29 @@
+"""init
+
+Revision ID: 001_init
+Revises: 
+Create Date: 2024-03-01 10:00:00.000000
+
+"""
+from typing import Sequence, Union
+
+from alembic import op
+import sqlalchemy as sa
+
+
+# revision identifiers, used by Alembic.
+revision: str = '001_init'
+down_revision: Union[str, Sequence[str], None] = None
+branch_labels: Union[str, Sequence[str], None] = None
+depends_on: Union[str, Sequence[str], None] = None
+
+
+def upgrade() -> None:
+    """Upgrade schema."""
+    op.alter_column("alembic_version", "version_num", type_=sa.String(128), existing_type=sa.String(32))
+    op.create_table("widget", sa.Column("id", sa.Integer(), primary_key=True))
+
+
+def downgrade() -> None:
+    """Downgrade schema."""
+    op.drop_table("widget")
