@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 
 from migrator.errors import AccessDenied
+from migrator.history.beyond import Recorded
 from migrator.history.release import Release
-from migrator.history.state import Parents, State, StateName, tell_state
+from migrator.history.state import Objects, State, StateName, tell_state
 from migrator.ledger import LedgerView, read_ledger
 from migrator.model import VersionRows, VersionTable
 from migrator.postgres.catalog import object_names, read_version_rows
@@ -19,7 +20,7 @@ class Seen:
     tables: tuple[VersionTable, ...]
     rows: tuple[VersionRows, ...] = ()
     objects: tuple[str, ...] = ()
-    recorded: Parents = field(default_factory=dict)
+    recorded: Recorded = field(default_factory=Recorded)
     is_news: bool = False
 
 
@@ -47,9 +48,14 @@ def look(session: Session, release: Release, tables: tuple[VersionTable, ...] = 
     seen = frozenset(row for table in rows for row in table.rows)
     objects = () if seen or not tables else _objects(session, release, rows)
     unknown = release.graph.unknown(seen)
-    recorded = read_ledger(session, release.history, with_parents=True).parents if unknown else {}
+    recorded = _recorded(session, release) if unknown else Recorded()
     is_news = view is not None and view.may_keep and bool(seen) and view.heads != seen
     return Seen(tables, rows, objects, recorded, is_news)
+
+
+def _recorded(session: Session, release: Release) -> Recorded:
+    view = read_ledger(session, release.history, with_parents=True)
+    return Recorded(view.parents, view.releases)
 
 
 def _objects(session: Session, release: Release, tables: tuple[VersionRows, ...]) -> tuple[str, ...]:
@@ -76,7 +82,8 @@ def judge(seen: Seen, release: Release) -> Sight:
     """Tell the state from what was seen."""
     if not seen.tables:
         return Sight((), (), None)
-    objects = release.mentioned(seen.objects)
+    ours = release.mentioned(seen.objects)
+    objects = Objects(ours, tuple(one for one in seen.objects if one not in ours))
     state = tell_state(release.graph, release.targets, seen.rows, objects=objects, recorded=seen.recorded)
     return Sight(seen.tables, seen.rows, state, seen.is_news and state.name is StateName.CURRENT)
 

@@ -1,17 +1,17 @@
 """What state a database is in, told from its version rows, the release's graph and the ledger."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from migrator.errors import StateRefused
+from migrator.history.beyond import Recorded, ancestors, lineages, who_applied
+from migrator.history.corrupt import what_is_corrupt
 from migrator.history.graph import Graph
 from migrator.model import Revision, RevisionId, VersionRows
 
 # So many objects are named; more would hide the sentence.
 _NAMED = 5
-
-Parents = Mapping[RevisionId, frozenset[RevisionId]]
 
 
 class StateName(StrEnum):
@@ -45,19 +45,29 @@ class State:
         return self.name is StateName.CURRENT
 
 
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """Names of what somebody made in the database, version tables left out.
+
+    `ours` is what this history may have made; `others` is listed, and never counted.
+    """
+
+    ours: Collection[str] = ()
+    others: Collection[str] = ()
+
+
 def tell_state(
     graph: Graph,
     targets: Collection[RevisionId],
     tables: Collection[VersionRows],
     *,
-    objects: Collection[str],
-    recorded: Parents,
+    objects: Objects,
+    recorded: Recorded,
 ) -> State:
     """Tell the state.
 
-    `objects` are names of what somebody made in the database, version tables left out; `recorded` are the
-    parents that the ledger knows. With several version tables the most forbidding one decides; an empty one
-    beside others that have rows is a tenant yet to be migrated.
+    With several version tables the most forbidding one decides; an empty one beside others that have rows is
+    a tenant yet to be migrated.
     """
     heads = tuple(sorted({row for table in tables for row in table.rows}))
     pending = _pending(graph, targets, tables)
@@ -104,30 +114,34 @@ def _pending(
 def _without_version(
     targets: Collection[RevisionId],
     tables: Collection[VersionRows],
-    objects: Collection[str],
+    objects: Objects,
     pending: tuple[Revision, ...],
 ) -> State:
     where = ", ".join(str(table.table) for table in tables)
     if not targets:
         return State(StateName.CURRENT, (), "the release has no revisions")
-    if objects:
-        what = ", ".join(sorted(objects)[:_NAMED]) + (" and others" if len(objects) > _NAMED else "")
-        return State(StateName.UNVERSIONED, (), f"{where} has no rows, yet there are {what}")
+    if objects.ours:
+        return State(StateName.UNVERSIONED, (), f"{where} has no rows, yet there are {_listed(objects.ours)}")
+    if objects.others:
+        told = (
+            f"nothing of this history is there yet, besides what it does not make: {_listed(objects.others)}"
+        )
+        return State(StateName.FRESH, (), told, pending)
     return State(StateName.FRESH, (), "nothing is there yet", pending)
 
 
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(sorted(names)[:_NAMED]) + (" and others" if len(names) > _NAMED else "")
+
+
 def _judge(
-    graph: Graph, targets: Collection[RevisionId], table: VersionRows, recorded: Parents
+    graph: Graph, targets: Collection[RevisionId], table: VersionRows, recorded: Recorded
 ) -> tuple[StateName, str]:
-    if table.is_misshapen:
-        return StateName.CORRUPT, _misshapen(table)
-    if table.nonsense:
-        return StateName.CORRUPT, _nonsense(table)
+    if corrupt := what_is_corrupt(table, graph):
+        return StateName.CORRUPT, corrupt
     rows = table.rows
     if unknown := graph.unknown(rows):
         return _beyond(graph, targets, rows, unknown, recorded)
-    if redundant := graph.redundant(rows):
-        return StateName.CORRUPT, _two_of_one_lineage(table, redundant)
     if graph.fits(rows, targets):
         return StateName.CURRENT, f"at {', '.join(sorted(rows))}"
     return (
@@ -136,66 +150,26 @@ def _judge(
     )
 
 
-def _misshapen(table: VersionRows) -> str:
-    name = table.table
-    return (
-        f"{name} has no column version_num: it is no version table; if it is left over, "
-        f"ALTER TABLE {name} RENAME TO {name.name}_old, then `migrator adopt`"
-    )
-
-
-def _nonsense(table: VersionRows) -> str:
-    rows = [one for one in table.nonsense if one is not None]
-    conditions = ["version_num IS NULL"] if None in table.nonsense else []
-    literals = ", ".join("'" + one.replace("'", "''") + "'" for one in rows)
-    conditions += [f"version_num IN ({literals})"] if rows else []
-    shown = ", ".join("NULL" if one is None else repr(one) for one in table.nonsense)
-    return (
-        f"{table.table} holds rows that are no revisions: {shown}; "  # noqa: S608 - for a person
-        f"DELETE FROM {table.table} WHERE {' OR '.join(conditions)}"
-    )
-
-
-def _two_of_one_lineage(table: VersionRows, redundant: frozenset[RevisionId]) -> str:
-    lower, heads = ", ".join(sorted(redundant)), ", ".join(sorted(table.rows - redundant))
-    listed = ", ".join(f"'{one}'" for one in sorted(redundant))
-    return (
-        f"{table.table} holds two rows of one lineage: {lower} lies below {heads}; "  # noqa: S608 - for a person
-        f"if the schema is at {heads}: DELETE FROM {table.table} WHERE version_num IN ({listed})"
-    )
-
-
 def _beyond(
     graph: Graph,
     targets: Collection[RevisionId],
     rows: frozenset[RevisionId],
     unknown: frozenset[RevisionId],
-    recorded: Parents,
+    recorded: Recorded,
 ) -> tuple[StateName, str]:
-    """Rows this release does not know: ahead by the ledger's proof, diverged by it, or unproven."""
     names = ", ".join(sorted(unknown))
     if not targets:  # most likely they were left out of the image, and nothing descends from nothing
         return StateName.AHEAD_UNPROVEN, f"it is at {names}, and this release has no revisions at all"
-    if not unknown <= recorded.keys():
-        nobody = ", ".join(sorted(unknown - recorded.keys()))
+    if not unknown <= recorded.parents.keys():
+        nobody = ", ".join(sorted(unknown - recorded.parents.keys()))
         if rows - unknown:
             known = ", ".join(sorted(rows - unknown))
             return StateName.DIVERGED, f"rows {names} are unknown to this release, {known} known"
         return StateName.AHEAD_UNPROVEN, f"rows {nobody} are unknown to this release and to the ledger"
-    above = _ancestors(rows, graph, recorded)
-    missing = frozenset(targets) - above
+    missing = frozenset(targets) - ancestors(rows, graph, recorded)
     if missing:
         lacking = ", ".join(sorted(missing))
-        return StateName.DIVERGED, f"rows {names} do not descend from this release's {lacking}"
-    return StateName.AHEAD, f"at {names}, which a newer release applied after {', '.join(sorted(targets))}"
-
-
-def _ancestors(rows: Iterable[RevisionId], graph: Graph, recorded: Parents) -> frozenset[RevisionId]:
-    seen: set[RevisionId] = set()
-    todo = list(rows)
-    while todo:
-        one = todo.pop()
-        if one not in seen:
-            seen.add(one)
-            todo.extend(recorded.get(one, ()) or graph.parents.get(one, ()))
-    return frozenset(seen)
+        both = lineages(rows, targets, graph, recorded)
+        return StateName.DIVERGED, f"rows {names} do not descend from this release's {lacking}; {both}"
+    who = who_applied(unknown, recorded)
+    return StateName.AHEAD, f"at {names}, which {who} applied after {', '.join(sorted(targets))}"

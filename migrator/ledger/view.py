@@ -43,6 +43,7 @@ class LedgerView:
     version_tables: tuple[VersionTable, ...] = ()
     heads: frozenset[RevisionId] | None = None
     parents: Mapping[RevisionId, frozenset[RevisionId]] = field(default_factory=dict)
+    releases: Mapping[RevisionId, str] = field(default_factory=dict)
     may_keep: bool = False
 
 
@@ -75,6 +76,7 @@ def read_ledger(session: Session, history: str, *, with_parents: bool = False) -
             [history],
         )
         parents = session.rows("SELECT id, parents FROM migrator.revision") if with_parents else []
+        releases = _releases(session) if with_parents else {}
     except AccessDenied:  # a gate's role may lack it: then nothing is known
         return LedgerView()
     recorded = [heads for _, _, heads in tables]
@@ -85,8 +87,20 @@ def read_ledger(session: Session, history: str, *, with_parents: bool = False) -
         if recorded and None not in recorded
         else None,
         parents={RevisionId(id_): frozenset(map(RevisionId, above)) for id_, above in parents},
+        releases=releases,
         may_keep=may_keep,
     )
+
+
+def _releases(session: Session) -> dict[RevisionId, str]:
+    """Which release applied each revision, as far as we may know."""
+    may = "SELECT has_table_privilege(to_regclass('migrator.run')::oid, 'SELECT')"
+    if not session.value(may):
+        return {}
+    rows = session.rows(
+        "SELECT v.id, r.release FROM migrator.revision v JOIN migrator.run r ON r.id = v.run_id"
+    )
+    return {RevisionId(id_): release for id_, release in rows}
 
 
 def read_digests(session: Session, algorithm: int) -> dict[RevisionId, str]:

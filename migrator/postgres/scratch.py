@@ -74,7 +74,7 @@ SELECT CASE WHEN pg_has_role(current_user, d.datdba, 'MEMBER') THEN r.rolname EL
     || CASE to_jsonb(d) ->> 'datlocprovider'
         WHEN 'i' THEN format(' LOCALE_PROVIDER icu ICU_LOCALE %L',
             coalesce(to_jsonb(d) ->> 'daticulocale', to_jsonb(d) ->> 'datlocale'))
-            || coalesce(format(' ICU_RULES %L', to_jsonb(d) ->> 'daticurules'), '')
+            || coalesce(' ICU_RULES ' || quote_literal(to_jsonb(d) ->> 'daticurules'), '')
         WHEN 'b' THEN format(' LOCALE_PROVIDER builtin BUILTIN_LOCALE %L', to_jsonb(d) ->> 'datlocale')
         WHEN 'c' THEN ' LOCALE_PROVIDER libc'
         ELSE '' END

@@ -3,8 +3,9 @@
 import pytest
 
 from migrator.errors import ExitCode, StateRefused
+from migrator.history.beyond import Recorded
 from migrator.history.graph import Graph
-from migrator.history.state import Parents, State, StateName, refuse_state, tell_state
+from migrator.history.state import Objects, State, StateName, refuse_state, tell_state
 from migrator.history.target import resolve_target
 from migrator.model import Revision, RevisionId, VersionRows, VersionTable
 
@@ -27,18 +28,26 @@ ABSENT = VersionRows(VersionTable(), exists=False)
 MISSHAPEN = VersionRows(VersionTable("alembic_version", "public"), exists=True, is_misshapen=True)
 
 
-def parents(**above: str) -> Parents:
-    return {RevisionId(name): frozenset(map(RevisionId, text.split())) for name, text in above.items()}
+def parents(**above: str) -> Recorded:
+    recorded = {RevisionId(name): frozenset(map(RevisionId, text.split())) for name, text in above.items()}
+    return Recorded(recorded)
 
 
 def tell(
     *tables: VersionRows,
     graph: Graph = GRAPH,
     objects: tuple[str, ...] = (),
-    recorded: Parents | None = None,
+    others: tuple[str, ...] = (),
+    recorded: Recorded | None = None,
     target: str = "heads",
 ) -> State:
-    return tell_state(graph, resolve_target(graph, target), tables, objects=objects, recorded=recorded or {})
+    return tell_state(
+        graph,
+        resolve_target(graph, target),
+        tables,
+        objects=Objects(objects, others),
+        recorded=recorded or Recorded(),
+    )
 
 
 def pending(state: State) -> list[str]:
@@ -128,7 +137,10 @@ def test_the_ledger_proves_a_merge_of_what_this_release_knows_and_what_it_does_n
 def test_an_unknown_row_recorded_beside_the_target_is_diverged() -> None:
     state = tell(rows("z3"), recorded=parents(z3="b2"))
     assert state.name is StateName.DIVERGED
-    assert state.reason == "rows z3 do not descend from this release's c3"
+    assert state.reason == (
+        "rows z3 do not descend from this release's c3; they part after b2: "
+        "the database went on with z3, this release with c3"
+    )
 
 
 def test_known_and_unrecorded_unknown_rows_together_are_diverged() -> None:
@@ -194,3 +206,26 @@ def test_rows_that_cannot_be_revisions_are_corrupt_and_the_repair_is_told() -> N
         "DELETE FROM public.alembic_version WHERE version_num IS NULL OR version_num IN ('it''s')"
         in state.reason
     )
+
+
+def test_a_database_that_is_ahead_names_the_release_that_made_it_so() -> None:
+    recorded = Recorded(parents(d4="c3").parents, {RevisionId("d4"): "2.1"})
+    assert "which the newer release 2.1 applied after c3" in tell(rows("d4"), recorded=recorded).reason
+
+
+def test_what_no_revision_makes_is_listed_and_does_not_count() -> None:
+    state = tell(rows(), others=("public.invoices",))
+    assert state.name is StateName.FRESH
+    assert "public.invoices" in state.reason
+
+
+def test_long_lineages_are_shown_by_their_newest_revisions() -> None:
+    recorded = parents(z3="b2", z4="z3", z5="z4", z6="z5", z7="z6")
+    assert (
+        "went on with … → z4 → z5 → z6 → z7, this release with c3"
+        in tell(rows("z7"), recorded=recorded).reason
+    )
+
+
+def test_histories_without_anything_in_common_say_so() -> None:
+    assert "they have nothing in common" in tell(rows("z3"), recorded=parents(z3="")).reason
