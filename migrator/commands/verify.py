@@ -64,13 +64,13 @@ def _differences(
 ) -> tuple[tuple[Difference, ...], tuple[Difference, ...]]:
     wanted = view.release.graph.ancestors(state.heads)
     with workshop(view.desk, view.release, model) as bench:
-        replayed = bench.replayer.build_watched(wanted)
+        replayed = bench.replayer.build_named(wanted)
         if replayed.failure is not None:
             raise cannot_replay(replayed.failure)
         expected = bench.schema()
     tables = {*view.sight.tables, *replayed.tables}
     found = differences(expected.without(tables), model.schema.without(tables))
-    return sorted_out(found, made_by(replayed.points))
+    return sorted_out(found, made_by(replayed.points), view.release.graph)
 
 
 def _drift(matter: tuple[Difference, ...], foreign: tuple[Difference, ...], state: State) -> ProblemsFound:

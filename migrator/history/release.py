@@ -52,9 +52,15 @@ class Release:
         texts += [path.read_text(encoding="utf-8", errors="replace") for path in paths]
 
         def makes(kind: str, name: str) -> bool:
-            statement = rf"create\s*{kind}\b[^;]{{0,60}}?(?<![\w-]){re.escape(name)}(?![\w-])"
-            found = re.compile(statement, re.IGNORECASE)
-            return any(found.search(text) for text in texts)
+            named = rf"create\s*{kind}\b[^;]{{0,60}}?(?<![\w-]){re.escape(name)}(?![\w-])"
+            # A name that is filled in (`{NAME}`, `%s`, CreateSchema(NAME)) stands somewhere else in the file.
+            filled_in = rf"create\s*{kind}\b(?:\s+if\s+not\s+exists)?[\s\"\\(]*(?:[{{%]|[a-z_][\w.]*\s*[,)])"
+            quotes = rf"[\"']{re.escape(name)}[\"']"
+            return any(
+                re.search(named, text, re.IGNORECASE)
+                or (re.search(filled_in, text, re.IGNORECASE) and re.search(quotes, text))
+                for text in texts
+            )
 
         return makes
 

@@ -91,19 +91,25 @@ def scratch_prefix(target: Session) -> str:
     return f"{_PREFIX}{hashlib.sha256('/'.join(identity).encode()).hexdigest()[:12]}_"
 
 
+def leftovers(session: Session, prefix: str) -> tuple[str, ...]:
+    """Scratch databases of this target that killed runs left on the server, no session being open in them."""
+    rows = session.rows(
+        "SELECT datname FROM pg_database d WHERE starts_with(datname, %s) "
+        "AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datid = d.oid)",
+        [prefix],
+    )
+    made = {name: name[len(prefix) :].split("_")[0] for (name,) in rows}
+    return tuple(
+        name for name, when in made.items() if when.isdigit() and time.time() - int(when) > _YOUNG_SECONDS
+    )
+
+
 def drop_leftovers(connector: Connector, prefix: str) -> None:
-    """Drop what killed runs left behind, unless sessions are open in it. Only for the target's leader."""
+    """Drop them. Only for the target's leader."""
     with suppress(MigratorError, psycopg.Error), connector.open() as session:
-        rows = session.rows(
-            "SELECT datname FROM pg_database d WHERE starts_with(datname, %s) "
-            "AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datid = d.oid)",
-            [prefix],
-        )
-        for (name,) in rows:
-            made = name[len(prefix) :].split("_")[0]
-            if made.isdigit() and time.time() - int(made) > _YOUNG_SECONDS:
-                with suppress(MigratorError):
-                    session.rows(f"DROP DATABASE {quoted(name)}")
+        for name in leftovers(session, prefix):
+            with suppress(MigratorError):
+                session.rows(f"DROP DATABASE {quoted(name)}")
 
 
 @contextmanager

@@ -26,6 +26,15 @@ def identify(desk: Desk, account: Account, release: Release) -> tuple[Candidate 
     if not proof.matches:
         raise unproven(desk, proof)
     candidate = proof.matches[0]
+    if len(proof.matches) > 1:
+        later = ", ".join(str(one) for one in proof.matches[1:])
+        desk.events.record(
+            "hazard.found",
+            f"{later} build the same schema as {candidate}: they change data only, and whether they have run "
+            f"cannot be seen; the database counts as being at {candidate}",
+            level="warning",
+            remedy="if they have run: migrator adopt --at REV, before the next run",
+        )
     desk.events.record(
         "schema.verified",
         f"the schema is exactly what revision {candidate} builds{others_of(candidate, proof)}",

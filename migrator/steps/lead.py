@@ -10,6 +10,7 @@ from migrator.history.upgrade import Upgrader
 from migrator.model import VersionTable
 from migrator.postgres.catalog import database_size_bytes, invalid_indexes, object_names, read_version_rows
 from migrator.postgres.leader import Holder, LeaderLock, take_leadership
+from migrator.postgres.scratch import drop_leftovers, leftovers, scratch_prefix
 from migrator.postgres.session import Session
 from migrator.steps.desk import Desk
 from migrator.steps.launching import launch_for
@@ -66,6 +67,10 @@ def take_stock(desk: Desk, account: Account, lock: LeaderLock, release: Release)
         is_empty = not object_names(session, ())
         invalid = invalid_indexes(session)
         server_version = session.server_version
+        prefix = scratch_prefix(session)
+        has_leftovers = bool(leftovers(session, prefix))
+    if has_leftovers:
+        drop_leftovers(desk.connector, prefix)
     sight = judge(seen, release)
     tell(sight, release, desk.events)
     account.saw(sight.state)

@@ -1,9 +1,10 @@
 """Prove: find the revision whose replay builds the very schema that is there."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from migrator.errors import StateRefused
+from migrator.history.graph import Graph
 from migrator.history.release import Release
 from migrator.history.replay import Built, cannot_replay, chains
 from migrator.model import RevisionId, VersionTable
@@ -125,10 +126,11 @@ def _compared(
     for point in points:
         heads = _heads(release, point)
         if heads and heads not in found:
-            found[heads] = _candidate(heads, point.schema.without(tables), live, made)
+            matter, foreign = sorted_out(differences(point.schema.without(tables), live), made, release.graph)
+            found[heads] = Candidate(heads, matter, foreign)
     places = sorted(found, key=lambda heads: (len(heads), [order[one] for one in heads]))
-    before = _candidate((), points[0].schema.without(tables), live, made)
-    return Proof(tuple(found[one] for one in places), tuple(tables), before.is_match)
+    before, _ = sorted_out(differences(points[0].schema.without(tables), live), made, release.graph)
+    return Proof(tuple(found[one] for one in places), tuple(tables), not before)
 
 
 def _heads(release: Release, point: Built) -> tuple[RevisionId, ...]:
@@ -142,17 +144,27 @@ def made_by(points: Iterable[Built]) -> Made:
     return frozenset((part.kind, part.name) for point in points for part in point.schema.parts)
 
 
-def _candidate(heads: tuple[RevisionId, ...], expected: Snapshot, live: Snapshot, made: Made) -> Candidate:
-    matter, foreign = sorted_out(differences(expected, live), made)
-    return Candidate(heads, matter, foreign)
-
-
 def sorted_out(
-    found: Iterable[Difference], made: Made
+    found: Iterable[Difference], made: Made, graph: Graph
 ) -> tuple[tuple[Difference, ...], tuple[Difference, ...]]:
-    """Those that matter, and those that are only to be listed: whole objects that no revision makes."""
-    matter = [one for one in found if one.matters or (one.kind, one.name) in made]
-    return tuple(matter), tuple(one for one in found if one not in matter)
+    """Those that matter, and those that are only to be listed: whole objects that no revision makes.
+
+    Nor does the order of columns matter where branches may be applied in any order.
+    """
+    edges = [parent for parents in graph.parents.values() for parent in parents]
+    is_line = len(edges) == len(set(edges)) == len(graph.revisions) - 1
+
+    def matters(one: Difference) -> bool:
+        if _is_order(one) and not is_line:
+            return False
+        return one.matters or (one.kind, one.name) in made
+
+    judged = [replace(one, matters=matters(one)) for one in found]
+    return tuple(one for one in judged if one.matters), tuple(one for one in judged if not one.matters)
+
+
+def _is_order(one: Difference) -> bool:
+    return {change.fact for change in one.changes} == {"columns"}
 
 
 def tell_differences(desk: Desk, found: Sequence[Difference]) -> None:

@@ -148,6 +148,7 @@ class Attachment:
         """The steps, less those that are not to be taken now; what is wanted holds its own ancestors."""
         if self._mode == "downgrade":
             script: Any = context.script
+            _let_downgrades_fail_in_turn(script)
             planned = script._downgrade_revs(self._orders["target"], heads)  # noqa: SLF001 - as `downgrade`
         else:
             planned = original(heads, context)
@@ -188,6 +189,17 @@ class Attachment:
 
     def _report_version_table(self, context: MigrationContext) -> None:
         tell_version_table(context, self._watch.connection, self._report)
+
+
+def _let_downgrades_fail_in_turn(script: Any) -> None:
+    """A script without a `downgrade` would fail the whole plan: let it fail when its turn comes."""
+
+    def downgrade() -> None:
+        raise NotImplementedError("there is no function downgrade()")
+
+    for one in script.walk_revisions():
+        if not hasattr(one.module, "downgrade"):
+            one.module.downgrade = downgrade
 
 
 def _doubles_percents(context: MigrationContext) -> bool:

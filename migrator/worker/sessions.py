@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from migrator.worker.address import redirect
+from migrator.worker.address import redirect, redirect_drivers
 from migrator.worker.driver import ask, ask_through, client_side_pid, is_autocommit, literal
 from migrator.worker.errors import Refused, Stopped
 from migrator.worker.orders import Orders
@@ -42,6 +42,8 @@ class Sessions:
         from sqlalchemy import event
         from sqlalchemy.engine import Engine
 
+        if self._scratch is not None:
+            redirect_drivers(self._scratch)
         event.listen(Engine, "do_connect", self._connecting)
         event.listen(Engine, "connect", self._connected)
         event.listen(Engine, "commit", self._committing)

@@ -198,8 +198,8 @@ def test_a_schema_whose_name_stands_elsewhere_in_the_revision_is_left_to_it(
 
 
 def _sleeping(target: Target) -> int:
-    query = "SELECT count(*) FROM pg_stat_activity WHERE usename = current_user AND query LIKE 'SELECT pg_sleep(60)'"
-    return int(target.value(query + " AND state = 'active'"))
+    query = "SELECT count(*) FROM pg_stat_activity WHERE usename = user AND state = 'active' AND query = %s"
+    return int(target.value(query, "SELECT pg_sleep(60)"))
 
 
 def _sessions(target: Target, database: str) -> int:
