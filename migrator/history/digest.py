@@ -11,6 +11,7 @@ import keyword
 import tokenize
 import warnings
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 from migrator.model import Revision, RevisionId
 
@@ -40,8 +41,12 @@ def upgrade_digests(revisions: Iterable[Revision]) -> dict[RevisionId, str]:
     return found
 
 
+@cache
 def upgrade_digest(source: bytes) -> str | None:
-    """The sha256 in hex of `upgrade()`; None where it is not one plain function of the file."""
+    """The sha256 in hex of `upgrade()`; None where it is not one plain function of the file.
+
+    Kept: a run computes them while its worker works, and records them at its end.
+    """
     import hashlib  # noqa: PLC0415 - only needed when something is pending
 
     try:

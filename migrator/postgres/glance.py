@@ -1,13 +1,13 @@
 """A glance: a short session for whoever only looks, holds nothing, and can look again in a moment."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import psycopg
 
 from migrator.errors import AccessDenied, DatabaseUnavailable, InterruptedMidway, MigratorError
-from migrator.model import VersionRows, VersionTable
+from migrator.model import RevisionId, VersionRows, VersionTable
 from migrator.postgres.catalog import quoted
 from migrator.postgres.refusal import Verdict, verdict
 from migrator.postgres.session import Connector, Session, first_line
@@ -58,14 +58,15 @@ def glance(connector: Connector, look: Callable[[Session], Found]) -> Found | Tr
         )  # e.g. a table that was dropped between two statements
 
 
-def holds_still(session: Session, before: Sequence[VersionRows]) -> bool:
-    """Whether the version tables hold what they held: one statement, however many tables there are.
+def rows_now(session: Session, before: Sequence[VersionRows]) -> tuple[VersionRows, ...] | None:
+    """What these version tables hold now: one statement, however many tables there are.
 
+    None where only a thorough look tells: a table that was not there is, or one has not its usual shape.
     Raises `DatabaseUnavailable` at once where somebody, most likely the leader, has locked one of them: two
     hundred who look must not queue there.
     """
-    if any(one.is_misshapen for one in before):
-        return False
+    if any(one.is_corrupt for one in before):
+        return None
     # Behind a pooler the session is the app's too: nothing may stay set in it.
     limited = session.rows(
         "SELECT set_config('lock_timeout', '50ms', false) WHERE pg_backend_pid() = %s",
@@ -75,9 +76,13 @@ def holds_still(session: Session, before: Sequence[VersionRows]) -> bool:
         refuse_locked(session, [one.table for one in before])
     parts = " UNION ALL ".join(_part(number, one) for number, one in enumerate(before))
     names = [_name(one.table) for one in before if not one.exists]
-    rows = session.rows(parts, [*names])
-    found = {(number, value) for number, value in rows if value}
-    return found == {(number, row) for number, one in enumerate(before) for row in one.rows}
+    found: dict[int, set[RevisionId]] = {number: set() for number in range(len(before))}
+    for number, value in session.rows(parts, [*names]):
+        if value:
+            found[number].add(RevisionId(value))
+    if any(found[number] and not one.exists for number, one in enumerate(before)):
+        return None
+    return tuple(replace(one, rows=frozenset(found[number])) for number, one in enumerate(before))
 
 
 def refuse_locked(session: Session, tables: Sequence[VersionTable]) -> None:

@@ -89,12 +89,11 @@ class LeaderLock:
         """A statement any session can run to see whether this run still leads: one row, one boolean."""
         high, low = self._token >> 32, self._token & 0xFFFFFFFF
         return (
-            "SELECT count(*) = 1 FROM pg_locks k "  # noqa: S608 - only our own numbers
-            "JOIN pg_locks t ON t.pid = k.pid AND t.database = k.database "
-            "WHERE k.locktype = 'advisory' AND t.locktype = 'advisory' AND k.granted AND t.granted "
-            f"AND k.classid = {_CLASS} AND k.objid = {_LEADER} AND k.objsubid = 2 "
-            f"AND t.classid = {high} AND t.objid = {low} AND t.objsubid = 1 "
-            "AND k.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted "  # noqa: S608
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+            f"AND (classid = {_CLASS} AND objid = {_LEADER} AND objsubid = 2 "
+            f"OR classid = {high} AND objid = {low} AND objsubid = 1) "
+            "GROUP BY pid HAVING count(*) = 2)"
         )
 
     def prove(self) -> None:

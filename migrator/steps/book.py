@@ -53,7 +53,7 @@ def booked(leadership: Leadership, account: Account) -> Iterator[Entry]:
         yield entry
         return
     try:
-        with Progress(leadership.desk, entry.attempts):
+        with Progress(leadership.desk, entry.attempts, leadership.release.graph.revisions):
             yield entry
     except MigratorError as failure:
         error = failure

@@ -3,9 +3,12 @@
 import random
 from pathlib import Path
 
+from migrator.clock import Clock
+
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.3, 1.75
 _CROWDED_PAUSE_SECONDS, _SHARE_OF_TIME = 30.0, 20
 _CROWDED_SECONDS = 0.5
+_LATE_SECONDS, _MOST_REPRIEVES = 0.04, 8
 
 
 def pause_seconds(number: int, *, looked_seconds: float) -> float:
@@ -18,6 +21,25 @@ def pause_seconds(number: int, *, looked_seconds: float) -> float:
     usual = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 1.5 ** min(number - 1, 12))
     crowded = min(_CROWDED_PAUSE_SECONDS, _SHARE_OF_TIME * looked_seconds)
     return max(usual * random.uniform(0.85, 1.0), crowded * random.uniform(0.5, 1.0))  # noqa: S311 - hides nothing
+
+
+def rest(clock: Clock, seconds: float) -> None:
+    """Sleep so long, and longer where the machine has no core to spare when that is over.
+
+    Those who were all kept waiting for a core would else connect together once there is one. Nobody holds a
+    connection meanwhile, and nobody waits for ever.
+    """
+    late = _slept_late(clock, seconds)
+    for _ in range(_MOST_REPRIEVES):
+        if late < _LATE_SECONDS:
+            return
+        late = _slept_late(clock, random.uniform(0.05, 0.4))  # noqa: S311 - as above
+
+
+def _slept_late(clock: Clock, seconds: float) -> float:
+    due = clock.monotonic() + seconds
+    clock.sleep(seconds)
+    return clock.monotonic() - due
 
 
 def spread_seconds() -> float:

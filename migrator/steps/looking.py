@@ -7,7 +7,8 @@ from migrator.history.release import Release
 from migrator.history.sight import Seen, Sight, judge, look
 from migrator.history.state import StateName
 from migrator.ledger.runs import Leading, who_leads
-from migrator.postgres.glance import Trouble, glance, holds_still, refuse_hidden, refuse_locked
+from migrator.model import VersionRows
+from migrator.postgres.glance import Trouble, glance, refuse_hidden, refuse_locked, rows_now
 from migrator.postgres.session import Session
 from migrator.steps.desk import Desk
 
@@ -60,12 +61,18 @@ class Looker:
     def _see(self, session: Session, now: float, *, asks: bool) -> tuple[Seen | None, Leading | None]:
         self._reached(session.database)
         before = self._view
-        is_same = before is not None and self._can_compare(before.sight, now)
-        if before is not None and is_same and holds_still(session, before.sight.rows):
-            seen = None
-        else:
-            seen = self._look_through(session)
-        return seen, who_leads(session) if asks else before.leading if before else None
+        if before is None or not self._can_compare(before.sight, now):
+            return self._look_through(session), who_leads(session) if asks else None
+        rows = rows_now(session, before.sight.rows)
+        if rows is not None and self._fits(rows):
+            return Seen(before.sight.tables, rows), before.leading  # nothing more need be asked
+        is_same = rows == before.sight.rows
+        seen = None if is_same else self._look_through(session)
+        return seen, who_leads(session) if asks else before.leading
+
+    def _fits(self, rows: tuple[VersionRows, ...]) -> bool:
+        graph, targets = self._release.graph, self._release.targets
+        return all(graph.fits(one.rows, targets) and not graph.redundant(one.rows) for one in rows)
 
     def _can_compare(self, sight: Sight, now: float) -> bool:
         is_passing = sight.state is not None and sight.state.name in PASSING

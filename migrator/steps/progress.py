@@ -11,7 +11,9 @@ from typing import Self
 from migrator.clock import Stop, utc_now
 from migrator.errors import MigratorError
 from migrator.history.attempt import Attempt
+from migrator.history.digest import upgrade_digests
 from migrator.ledger import Ledger, prepare
+from migrator.model import Revision
 from migrator.postgres.session import Session
 from migrator.steps.desk import Desk
 
@@ -25,8 +27,9 @@ class Progress:
     still one transaction. It is only a comfort: what cannot be written is written a second later, or never.
     """
 
-    def __init__(self, desk: Desk, attempts: Sequence[Attempt]) -> None:
-        """Tell of the last of these attempts; others may be added."""
+    def __init__(self, desk: Desk, attempts: Sequence[Attempt], revisions: Sequence[Revision] = ()) -> None:
+        """Tell of the last of these attempts; others may be added. `revisions` are soon to be recorded."""
+        self._revisions = revisions
         # A stop of its own: the run's may raise only in the thread that handles signals.
         self._connector = replace(desk.connector, stop=Stop())
         self._run_id = desk.run_id
@@ -48,6 +51,7 @@ class Progress:
     def _write_on(self) -> None:
         # The main thread answers signals, and only one that arrives there wakes it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGALRM})
+        self._prepare_digests()
         session: Session | None = None
         told: _Step | None = None
         while not self._over.wait(_EVERY_SECONDS):
@@ -65,6 +69,13 @@ class Progress:
                 session = None
         if session is not None:
             session.close()
+
+    def _prepare_digests(self) -> None:
+        """While the worker starts there is time; at the end of the run somebody waits for it."""
+        for one in self._revisions:
+            if self._over.is_set():
+                return
+            upgrade_digests([one])
 
     def _opened(self) -> Session:
         session = self._connector.reopen("the ledger")

@@ -8,7 +8,7 @@ import pytest
 from migrator.errors import AccessDenied, DatabaseUnavailable
 from migrator.model import RevisionId, VersionRows, VersionTable
 from migrator.postgres.catalog import read_version_rows
-from migrator.postgres.glance import Trouble, glance, holds_still, refuse_hidden, refuse_locked
+from migrator.postgres.glance import Trouble, glance, refuse_hidden, refuse_locked, rows_now
 from migrator.postgres.session import Connector, Session
 from tests.support.pgbouncer import PgBouncer
 from tests.support.target import Target
@@ -36,8 +36,8 @@ def before(session: Session) -> tuple[VersionRows, ...]:
 
 def test_nothing_has_changed(session: Session, before: tuple[VersionRows, ...]) -> None:
     assert [one.exists for one in before] == [True, True, False, False]
-    assert holds_still(session, before)
-    assert holds_still(session, before[:2])
+    assert rows_now(session, before) == before
+    assert rows_now(session, before[:2]) == before[:2]
 
 
 @pytest.mark.parametrize(
@@ -55,11 +55,11 @@ def test_a_change_is_seen(
     session: Session, before: tuple[VersionRows, ...], target: Target, change: str
 ) -> None:
     target.execute(change)
-    assert not holds_still(session, before)
+    assert rows_now(session, before) != before
 
 
 def test_a_table_without_its_column_is_always_looked_at_again(session: Session) -> None:
-    assert not holds_still(session, [VersionRows(VersionTable(), exists=True, is_misshapen=True)])
+    assert rows_now(session, [VersionRows(VersionTable(), exists=True, is_misshapen=True)]) is None
 
 
 def test_nobody_queues_behind_a_locked_version_table(
@@ -71,7 +71,7 @@ def test_nobody_queues_behind_a_locked_version_table(
         with pytest.raises(DatabaseUnavailable, match="is locked"):
             refuse_locked(session, [ODD, VersionTable()])
         refuse_locked(session, [ODD])
-        found = glance(connector, lambda session: holds_still(session, before))
+        found = glance(connector, lambda session: rows_now(session, before))
     assert isinstance(found, Trouble)
     assert (found.passes, found.reached) == (True, True)
 
@@ -84,12 +84,12 @@ def test_nothing_stays_set_in_a_poolers_session(
 ) -> None:
     pooler = pgbouncer(default_pool_size="1")
     with connect_to(pooler.target).open() as session:
-        assert holds_still(session, before)
+        assert rows_now(session, before) == before
         assert session.value("SHOW lock_timeout") == "0"
         with target.connect() as other:
             other.execute("BEGIN; LOCK alembic_version IN ACCESS EXCLUSIVE MODE")
             with pytest.raises(DatabaseUnavailable):
-                holds_still(session, before)
+                rows_now(session, before)
 
 
 def test_a_table_in_a_schema_we_may_not_use_is_not_taken_for_absent(session: Session, target: Target) -> None:
@@ -128,6 +128,5 @@ def test_a_bug_is_no_trouble(connector: Connector) -> None:
 
 def test_ids_are_what_is_compared(session: Session) -> None:
     rows = frozenset({RevisionId("a1"), RevisionId("b2")})
-    assert holds_still(
-        session, [VersionRows(VersionTable("alembic_version", "public"), exists=True, rows=rows)]
-    )
+    before = (VersionRows(VersionTable("alembic_version", "public"), exists=True, rows=rows),)
+    assert rows_now(session, before) == before
