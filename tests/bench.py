@@ -21,9 +21,14 @@ from urllib.parse import quote
 import alembic
 import sqlalchemy
 
+from migrator.clock import Stop
 from migrator.demo.cluster import Cluster, embedded_binaries
+from migrator.postgres.session import Connector
+from migrator.schema.reading import read_snapshot
+from migrator.settings import Dsn
 from tests.support.gates import SLOW_UPGRADE, gates_at_a_commit
 from tests.support.sampler import connection_count
+from tests.support.schemas import many_tables
 
 REPOSITORY = Path(__file__).parents[1]
 _PAGE = REPOSITORY / "docs" / "benchmarks.md"
@@ -31,6 +36,7 @@ _ROUNDS = int(os.environ.get("BENCH_ROUNDS", "15"))
 _FULL_ROUNDS = int(os.environ.get("BENCH_FULL_ROUNDS", "5"))
 _GATES = int(os.environ.get("BENCH_GATES", "200"))
 _MOST_CONNECTIONS, _LATEST_SECONDS = 30, 2.0
+_LONGEST_READ_SECONDS = 2.0
 
 _ENV_PY = """\
 from logging.config import fileConfig
@@ -171,9 +177,10 @@ def main() -> int:
             bench.all_pending(200, 1.6),
         ]
         waiting = bench.gates(_GATES)
-    table, gates = _table(lines), _gate_table(waiting)
-    print(f"{table}\n\n{gates}")
-    _PAGE.write_text(_page(table, gates), encoding="utf-8")
+        read_seconds = bench.schema(1000)
+    table, gates, schema = _table(lines), _gate_table(waiting), _schema_line(read_seconds)
+    print(f"{table}\n\n{gates}\n\n{schema}")
+    _PAGE.write_text(_page(table, gates, schema), encoding="utf-8")
     return 0
 
 
@@ -217,6 +224,19 @@ class _Bench:
                 crowd = gates_at_a_commit(number, project, environ, params, head="ffff", settle_seconds=20)
         refused = sum(code != 0 for code in crowd.exit_codes)
         return Waiting(number, refused, sampler.peak, crowd.late_seconds, crowd.core_seconds)
+
+    def schema(self, tables: int) -> float:
+        """The median seconds of reading a schema of so many tables and taking its fingerprint."""
+        with self._database("schema") as url:
+            connector = Connector(Dsn.parse(url), "bench", Stop())
+            with connector.open() as session:
+                session.rows(many_tables(tables))
+                times = []
+                for _ in range(_FULL_ROUNDS):
+                    began = time.perf_counter()
+                    _ = read_snapshot(session).fingerprint
+                    times.append(time.perf_counter() - began)
+        return statistics.median(times)
 
     @contextmanager
     def _database(self, name: str) -> Iterator[str]:
@@ -321,7 +341,15 @@ def _gate_table(waiting: Waiting) -> str:
     return "\n".join([*head, str(waiting)])
 
 
-def _page(table: str, gates: str) -> str:
+def _schema_line(seconds: float) -> str:
+    verdict = "met" if seconds < _LONGEST_READ_SECONDS else "**missed**"
+    return (
+        f"1,000 tables with keys, references, indexes and defaults: {seconds:.2f} s, "
+        f"at most {_LONGEST_READ_SECONDS:g} s: {verdict}."
+    )
+
+
+def _page(table: str, gates: str, schema: str) -> str:
     today = time.strftime("%Y-%m-%d", time.gmtime())
     machine = f"{os.cpu_count()} cores, {platform.machine()}, embedded PostgreSQL 18 on the same machine"
     tools = f"Alembic {alembic.__version__}, SQLAlchemy {sqlalchemy.__version__}"
@@ -346,6 +374,12 @@ last at most {_LATEST_SECONDS:g} s. All of them, the run and the server share th
 pods have their own.
 
 {gates}
+
+## Fingerprint
+
+Reading a schema from the catalogs and hashing it; the median of {_FULL_ROUNDS}.
+
+{schema}
 """
 
 
