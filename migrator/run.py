@@ -98,7 +98,7 @@ def _bring_up(leadership: "Leadership", account: Account, *, retry: bool) -> Non
     state = leadership.sight.state or state
     refuse_state(state, on_ahead=leadership.desk.settings.on_ahead)
     if state.pending:
-        plan.plan(leadership, state)
+        leadership = plan.plan(leadership, state)
         edited.look_for_edits(leadership, state)
     if not has_backup:
         with account.phase("backup"):

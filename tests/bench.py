@@ -26,6 +26,7 @@ from migrator.demo.cluster import Cluster, embedded_binaries
 from migrator.postgres.session import Connector
 from migrator.schema.reading import read_snapshot
 from migrator.settings import Dsn
+from tests.bench_locks import HEAD, Stalled, stalled, write_revisions
 from tests.support.gates import SLOW_UPGRADE, gates_at_a_commit
 from tests.support.sampler import connection_count
 from tests.support.schemas import many_tables
@@ -178,10 +179,19 @@ def main() -> int:
         ]
         waiting = bench.gates(_GATES)
         read_seconds = bench.schema(1000)
-    table, gates, schema = _table(lines), _gate_table(waiting), _schema_line(read_seconds)
-    print(f"{table}\n\n{gates}\n\n{schema}")
-    _PAGE.write_text(_page(table, gates, schema), encoding="utf-8")
+        stalls = "\n".join([HEAD, *map(str, bench.stalls())])
+    pages = _Pages(_table(lines), stalls, _gate_table(waiting), _schema_line(read_seconds))
+    print(f"{pages.table}\n\n{pages.stalls}\n\n{pages.gates}\n\n{pages.schema}")
+    _PAGE.write_text(_page(pages), encoding="utf-8")
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Pages:
+    table: str
+    stalls: str
+    gates: str
+    schema: str
 
 
 class _Bench:
@@ -224,6 +234,20 @@ class _Bench:
                 crowd = gates_at_a_commit(number, project, environ, params, head="ffff", settle_seconds=20)
         refused = sum(code != 0 for code in crowd.exit_codes)
         return Waiting(number, refused, sampler.peak, crowd.late_seconds, crowd.core_seconds)
+
+    def stalls(self) -> list[Stalled]:
+        """What three ways of migrating do to the app's traffic, while a report reads the table."""
+        found = []
+        for number, (way, timeout) in enumerate(
+            (("plain Alembic", ""), ("plain Alembic, `lock_timeout=5s`", "5s"), ("migrator", ""))
+        ):
+            name = f"stall{number}"
+            with self._database(name) as url:
+                project = self._project(0, url)
+                write_revisions(project / "migrations" / "versions")
+                params = self._cluster.admin_params(name)
+                found.append(stalled(way, project, url, params, lock_timeout=timeout))
+        return found
 
     def schema(self, tables: int) -> float:
         """The median seconds of reading a schema of so many tables and taking its fingerprint."""
@@ -349,7 +373,7 @@ def _schema_line(seconds: float) -> str:
     )
 
 
-def _page(table: str, gates: str, schema: str) -> str:
+def _page(pages: _Pages) -> str:
     today = time.strftime("%Y-%m-%d", time.gmtime())
     machine = f"{os.cpu_count()} cores, {platform.machine()}, embedded PostgreSQL 18 on the same machine"
     tools = f"Alembic {alembic.__version__}, SQLAlchemy {sqlalchemy.__version__}"
@@ -363,7 +387,15 @@ Times are from start to exit of the whole process. Plain Alembic (`alembic upgra
 ratio is the median of the ratios of neighbouring runs; seconds and memory are medians. Memory is the peak
 resident set of the largest process.
 
-{table}
+{pages.table}
+
+## The app's traffic
+
+An app makes 200 small transactions a second on a table that a report reads for 20 s, and a migration adds a
+column to it. Each transaction's time counts from when it was due. The longest an app's transaction may be
+held up by ours is 1 s.
+
+{pages.stalls}
 
 ## Gates
 
@@ -373,13 +405,13 @@ before it commits. Connections are sampled every 5 ms from their start to their 
 last at most {_LATEST_SECONDS:g} s. All of them, the run and the server share the cores of this one machine;
 pods have their own.
 
-{gates}
+{pages.gates}
 
 ## Fingerprint
 
 Reading a schema from the catalogs and hashing it; the median of {_FULL_ROUNDS}.
 
-{schema}
+{pages.schema}
 """
 
 

@@ -7,7 +7,7 @@ from migrator.errors import RevisionsInvalid
 from migrator.history.failure import Failure
 from migrator.history.process import Report
 from migrator.model import RevisionId, VersionTable
-from migrator.postgres.activity import Blocker
+from migrator.postgres.locks import Blocker, TableLock
 
 
 @dataclass
@@ -26,6 +26,7 @@ class Attempt:
     finished: bool = False
     failure: Failure | None = None
     blockers: tuple[Blocker, ...] = ()
+    awaited: frozenset[TableLock] = frozenset()  # what its sessions were seen waiting for
     is_over_when_finished: bool = False  # whatever a project's own command does after Alembic is not wanted
 
     @property

@@ -72,7 +72,13 @@ class Launch:
         self, look_sql: str, lock_timeout: timedelta, only: Collection[str] | None = None
     ) -> WorkerProcess:
         """A worker that upgrades to the target; of what a project's own command plans, `only` these."""
-        orders = {"mode": "upgrade", "look_sql": look_sql, "only": sorted(only) if only is not None else None}
+        orders = {
+            "mode": "upgrade",
+            "look_sql": look_sql,
+            "only": sorted(only) if only is not None else None,
+            "data_lock_timeout": str(milliseconds(self.settings.lock_timeout)),
+            "lock_patience_seconds": self.settings.lock_patience.total_seconds(),
+        }
         return self._start(self._limits(lock_timeout), orders)
 
     def stamp(self, look_sql: str, revisions: Collection[str]) -> WorkerProcess:

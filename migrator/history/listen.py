@@ -10,11 +10,18 @@ from migrator.history.failure import Failure
 from migrator.history.launch import Launch
 from migrator.history.process import Report, WorkerProcess, unfit_interpreter
 from migrator.model import RevisionId
-from migrator.postgres.activity import Backend, Blocker, Observer, cancel_statements, end_sessions
+from migrator.postgres.activity import (
+    Backend,
+    Observer,
+    cancel_statements,
+    end_sessions,
+)
+from migrator.postgres.locks import Blocker, TableLock
 from migrator.postgres.session import Connector
 from migrator.telemetry.events import Events
 
-_TICK_SECONDS = 0.25
+# The first attempt waits no longer than 0.3 s for a table: it must be seen in that time.
+_TICK_SECONDS = 0.15
 _GRACE_SECONDS = 2.0
 _CANCEL_PAUSE_SECONDS = 0.2
 
@@ -102,6 +109,11 @@ class Listener:
                     self._warn(f"env.py opened a session to another database: {name}")
             case "stranger":
                 self._warn(f"env.py opened a connection that is not to Postgres: {report['driver']}")
+            case "repeating":
+                why = f"a lock could not be had ({report['sqlstate']})"
+                self._warn(f"{report['statement']}: {why}, trying again in place")
+            case "cleared":
+                self._warn(f"an INVALID index of an interrupted build was in the way: {report['statement']}")
             case "started":
                 self._tell_started(report["id"], attempt)
             case "committed":
@@ -144,6 +156,8 @@ class Listener:
         if not attempt.started:
             return
         found = watch.blockers()
+        if found:
+            attempt.awaited |= watch.awaited()
         if found and {one.pid for one in found} != {one.pid for one in attempt.blockers}:
             named = ", ".join(map(str, found))
             self.events.record(
@@ -183,6 +197,10 @@ class _Watch:
     def blockers(self) -> tuple[Blocker, ...]:
         """Who keeps the worker's sessions waiting, as far as we can see."""
         return self._observer.blockers(one.pid for one in self.backends) if self.backends else ()
+
+    def awaited(self) -> frozenset[TableLock]:
+        """The table locks the worker's sessions wait for right now."""
+        return self._observer.awaited(one.pid for one in self.backends)
 
     def close(self) -> None:
         """End the observation."""

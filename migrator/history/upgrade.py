@@ -11,8 +11,10 @@ from migrator.history.attempt import Attempt, must_have_run
 from migrator.history.failure import Failure, judged
 from migrator.history.listen import Listener
 from migrator.history.process import WorkerProcess
+from migrator.history.queue import GRANT, wait_for_old_holders
 from migrator.model import RevisionId
 from migrator.postgres.leader import LeaderLock
+from migrator.postgres.locks import TableLock
 
 # Short at first: below deadlock_timeout (1 s) it is we who lose a deadlock, above it the app's transaction.
 _LADDER_SECONDS = (0.3, 0.3, 0.6, 0.9, 0.9, 2.0, 2.0, 3.0, 3.0, 5.0)
@@ -64,6 +66,7 @@ class Upgrader:
             RevisionsInvalid: by cause.
         """
         started = self.listener.clock.monotonic()
+        awaited: frozenset[TableLock] = frozenset()
         number = 0
         while True:
             limit = _rung(number, ladder_top)
@@ -89,13 +92,21 @@ class Upgrader:
                 named = [str(one) for one in attempt.blockers]
                 raise self._judged(failure, attempt, blockers=named, attempts=number + 1)
             self.listener.clock.sleep(min(15.0, 0.5 * 2**number) * random.uniform(0.5, 1.0))  # noqa: S311
+            awaited |= attempt.awaited
+            left = patience.total_seconds() - (self.listener.clock.monotonic() - started)
+            if standing := wait_for_old_holders(self.listener, self.lock, awaited, left):
+                named = [str(one) for one in standing]
+                raise self._judged(failure, attempt, blockers=named, attempts=number + 1)
             number += 1
 
     def _judged(self, failure: Failure, attempt: Attempt, **facts: Any) -> MigratorError:
         """Judge it; an address that does not answer is env.py's own only while ours does."""
         if failure.is_session_lost and not attempt.reached:
             self.lock.prove()
-        return judged(failure, reached=attempt.reached, half_applied=list(attempt.half_applied), **facts)
+        error = judged(failure, reached=attempt.reached, half_applied=list(attempt.half_applied), **facts)
+        if failure.is_blocked and any(one.is_hidden for one in attempt.blockers):
+            error.remedy = f"{error.remedy}; {GRANT}"
+        return error
 
 
 def _rung(number: int, top: timedelta) -> timedelta:

@@ -1,30 +1,16 @@
 """Who blocks whom, seen from outside, and ending what our own sessions do."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import psycopg
 
 from migrator.errors import AccessDenied, DatabaseUnavailable, InterruptedMidway, MigratorError
+from migrator.postgres.locks import Blocker, TableLock, awaited_locks, blockers, holders
 from migrator.postgres.session import Connector, Session
 
-
-@dataclass(frozen=True, slots=True)
-class Blocker:
-    """A session that holds a lock we wait for, as far as our role may see it."""
-
-    pid: int
-    role: str | None
-    application: str | None
-    state: str | None
-    age_seconds: float | None
-    holds: str | None
-
-    def __str__(self) -> str:
-        """One line for a person."""
-        age = f" for {self.age_seconds:.0f} s" if self.age_seconds is not None else ""
-        does = f"{self.state or 'hidden'}{age}, {self.holds or 'a lock'}"
-        return f"{self.application or 'unnamed'} (pid {self.pid}, role {self.role}, {does})"
+Found = TypeVar("Found")
 
 
 class Observer:
@@ -36,40 +22,31 @@ class Observer:
         self._session: Session | None = None
 
     def blockers(self, pids: Iterable[int]) -> tuple[Blocker, ...]:
-        """Those who keep these backends waiting; empty when none waits, and when we cannot look.
+        """Those who keep these backends waiting; empty when none waits, and when we cannot look."""
+        return self._seen(lambda session: blockers(session, pids), ())
 
-        The migration matters more than the view of it.
-        """
+    def awaited(self, pids: Iterable[int]) -> frozenset[TableLock]:
+        """The table locks that these backends wait for; none when we cannot look."""
+        return self._seen(lambda session: awaited_locks(session, pids), frozenset())
+
+    def holders(self, wanted: Iterable[TableLock]) -> tuple[Blocker, ...]:
+        """Those who hold what conflicts with these locks; nobody when we cannot look."""
+        return self._seen(lambda session: holders(session, wanted), ())
+
+    def _seen(self, look: Callable[[Session], Found], nothing: Found) -> Found:
+        """The migration matters more than the view of it."""
         try:
             self._session = self._session or self._connector.open(timeout_seconds=2.0)
-            return blockers(self._session, pids)
+            return look(self._session)
         except (psycopg.Error, AccessDenied, DatabaseUnavailable, InterruptedMidway):
             self.close()
-            return ()
+            return nothing
 
     def close(self) -> None:
         """Let go of the session."""
         if self._session is not None:
             self._session.close()
             self._session = None
-
-
-def blockers(session: Session, pids: Iterable[int]) -> tuple[Blocker, ...]:
-    """The sessions that keep these backends waiting; empty when none waits."""
-    rows = session.rows(
-        """
-        SELECT DISTINCT a.pid, a.usename, a.application_name, a.state,
-            extract(epoch FROM clock_timestamp() - a.xact_start)::float8,
-            (SELECT string_agg(DISTINCT l.mode || ' on ' || l.relation::regclass, ', ')
-             FROM pg_locks l JOIN pg_locks m ON m.pid = w.pid AND NOT m.granted
-             AND l.relation = m.relation AND l.database = m.database
-             WHERE l.pid = a.pid AND l.granted AND l.locktype = 'relation')
-        FROM unnest(%s::int[]) w(pid), unnest(pg_blocking_pids(w.pid)) b(pid)
-        JOIN pg_stat_activity a ON a.pid = b.pid
-        """,
-        [list(pids)],
-    )
-    return tuple(Blocker(*row) for row in rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,18 @@
-"""Plan: what will be applied, and whether something left behind stands in its way."""
+"""Plan: what will be applied, and what an interrupted build left in its way."""
 
 import ast
 import re
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 
-from migrator.errors import MigrationFailed
 from migrator.history.state import State
+from migrator.postgres.catalog import InvalidIndex
 from migrator.steps.leadership import Leadership
 
 
-def plan(leadership: Leadership, state: State) -> None:
-    """Tell the plan. Raises `MigrationFailed` when an earlier run died in a build that the plan repeats."""
-    _refuse_leftovers(leadership, state)
+def plan(leadership: Leadership, state: State) -> Leadership:
+    """Tell the plan. What an interrupted build left INVALID, and the plan builds again, counts as gone."""
     pending = state.pending
     listed = ", ".join(one.id for one in pending[:10]) + (" …" if len(pending) > 10 else "")  # noqa: PLR2004
     noun = "revision" if len(pending) == 1 else "revisions"
@@ -22,23 +22,29 @@ def plan(leadership: Leadership, state: State) -> None:
         revisions=[one.id for one in pending],
         targets=sorted(leadership.release.targets),
     )
+    rebuilt = _rebuilt(leadership, state)
+    return replace(leadership, invalid=leadership.invalid - rebuilt)
 
 
-def _refuse_leftovers(leadership: Leadership, state: State) -> None:
-    """`IF NOT EXISTS` would take an INVALID index for a finished one and report success."""
+def _rebuilt(leadership: Leadership, state: State) -> frozenset[InvalidIndex]:
+    """INVALID indexes that the plan builds again: the worker drops each before its build."""
+    found: set[InvalidIndex] = set()
     for revision in state.pending:
         if revision.path is None or not leadership.invalid:
             continue
         source = revision.path.read_bytes()
         for index in sorted(leadership.invalid):
             if builds_index(source, index.name):
-                raise MigrationFailed(
+                found.add(index)
+                leadership.desk.events.record(
+                    "hazard.found",
                     f"index {index} is INVALID: a CONCURRENTLY build of revision {revision.id} may have been "
-                    "interrupted",
-                    remedy=f"{index.drop_statement}; then run again",
+                    "interrupted; it is dropped before the revision builds it again",
+                    level="warning",
                     revision=revision.id,
-                    invalid_index=str(index),
+                    remedy=f"if the revision does not get there: {index.drop_statement}",
                 )
+    return frozenset(found)
 
 
 def builds_index(source: bytes, name: str) -> bool:

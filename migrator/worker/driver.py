@@ -30,6 +30,15 @@ def ask(dbapi_connection: Any, sql: str) -> Any:
         cursor.close()
 
 
+def tell(dbapi_connection: Any, sql: str) -> None:
+    """Run a statement that answers nothing."""
+    cursor = dbapi_connection.cursor()
+    try:
+        cursor.execute(sql)
+    finally:
+        cursor.close()
+
+
 def literal(value: str) -> str:
     """Quote a text. Colons and percent signs mean something to some drivers; none of our values has them."""
     text = value.replace("'", "''")

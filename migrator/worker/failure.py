@@ -21,7 +21,7 @@ _OUR_FOLDER = os.path.dirname(__file__)
 def failure_of(error: BaseException, revision: str | None) -> dict[str, Any]:
     """What the runner needs to judge a failure; no parameters, no DETAIL: those can hold row values."""
     chain = list(_chain(error))
-    state = next((one for one in map(_sqlstate, chain) if one), None)
+    state = sqlstate_of(error)
     statement = next(filter(None, (getattr(one, "statement", None) for one in chain)), None)
     refused = next((one for one in chain if isinstance(one, Refused)), None)
     return {
@@ -35,6 +35,11 @@ def failure_of(error: BaseException, revision: str | None) -> dict[str, Any]:
         "exit": isinstance(error, SystemExit),
         "where": _where(error),
     }
+
+
+def sqlstate_of(error: BaseException) -> str | None:
+    """The SQLSTATE of an error, or of one that caused it."""
+    return next((one for one in map(_sqlstate, _chain(error)) if one), None)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

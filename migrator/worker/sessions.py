@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
 from migrator.worker.address import redirect, redirect_drivers
+from migrator.worker.concurrently import Concurrently
 from migrator.worker.driver import ask, ask_through, client_side_pid, is_autocommit, literal
 from migrator.worker.errors import Refused, Stopped
 from migrator.worker.orders import Orders
 from migrator.worker.reports import Reports
-from migrator.worker.statements import cluster_wide, ending_of, is_concurrent, savepoint_of
+from migrator.worker.statements import cluster_wide, ending_of, is_concurrent, is_data, savepoint_of
 from migrator.worker.watch import Watch
 
 _BACKEND_START = (
@@ -34,6 +35,10 @@ class Sessions:
         self._watch = watch
         self._lock_timeout: str | None = orders["parameters"].get("lock_timeout")
         self._concurrently_lock_timeout: str = orders["concurrently_lock_timeout"]
+        self._data_lock_timeout: str | None = orders.get("data_lock_timeout")
+        self._concurrently = Concurrently(
+            orders.get("lock_patience_seconds", 0.0), report, self._stop_if_told
+        )
         self.stopping = False
         self.last_error: BaseException | None = None
 
@@ -50,6 +55,8 @@ class Sessions:
         event.listen(Engine, "rollback", self._watch.rolled_back)
         event.listen(Engine, "handle_error", self._failed)
         event.listen(Engine, "before_cursor_execute", self._executing)
+        event.listen(Engine, "do_execute", self._execute)
+        event.listen(Engine, "do_execute_no_params", self._execute_bare)
         event.listen(Engine, "after_cursor_execute", self._executed)
 
     def _connecting(self, dialect: Any, _record: Any, arguments: Any, words: dict[str, Any]) -> None:
@@ -107,8 +114,7 @@ class Sessions:
 
     def look(self, connection: Any) -> None:
         """Raise unless this SQLAlchemy connection is the target's, fenced in, and our runner still leads."""
-        if self.stopping:
-            raise Stopped("stopped by the runner")
+        self._stop_if_told()
         about = connection.info.get("migrator")
         if about is None or not about["fenced"]:
             where = about["identity"].rsplit("/", 2)[0] if about else "a database that cannot be watched"
@@ -127,8 +133,7 @@ class Sessions:
         self, connection: Any, _cursor: Any, statement: str, _parameters: Any, _context: Any, _many: Any
     ) -> None:
         self._watch.settled(connection)
-        if self.stopping:
-            raise Stopped("stopped by the runner")
+        self._stop_if_told()
         if self._scratch is not None and (what := cluster_wide(statement)):
             raise Refused("cluster", f"{what} changes the whole server, not just the scratch database")
         if ending_of(statement) == "commit":
@@ -139,6 +144,36 @@ class Sessions:
             self._watch.autocommitting(connection)
         if is_concurrent(statement, connection):
             self._set_lock_timeout(connection, self._concurrently_lock_timeout)
+        elif self._data_lock_timeout is not None:
+            self._set_lock_timeout(
+                connection, self._data_lock_timeout if is_data(statement) else self._lock_timeout
+            )
+
+    def _execute(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool | None:
+        return self._sent(
+            statement, context, lambda: context.dialect.do_execute(cursor, statement, parameters, context)
+        )
+
+    def _execute_bare(self, cursor: Any, statement: str, context: Any) -> bool | None:
+        return self._sent(
+            statement, context, lambda: context.dialect.do_execute_no_params(cursor, statement, context)
+        )
+
+    def _sent(self, statement: str, context: Any, send: Callable[[], None]) -> bool | None:
+        """Whether we sent it ourselves; else SQLAlchemy does."""
+        connection = context.root_connection
+        if (
+            not Concurrently.concerns(statement)
+            or not self._is_fenced(connection)
+            or not is_autocommit(connection)
+        ):
+            return None
+        self._concurrently.send(connection.connection, statement, send)
+        return True
+
+    def _stop_if_told(self) -> None:
+        if self.stopping:
+            raise Stopped("stopped by the runner")
 
     def _executed(
         self, connection: Any, _cursor: Any, statement: str, _parameters: Any, _context: Any, _many: Any
@@ -158,9 +193,17 @@ class Sessions:
         self._watch.failed(context.connection)
 
     def _set_lock_timeout(self, connection: Any, milliseconds: str | None) -> None:
-        """CONCURRENTLY waits for old transactions and blocks nobody: a short limit would only spoil it."""
-        if milliseconds is not None and self._is_fenced(connection):
+        """Change it where it is another one.
+
+        CONCURRENTLY waits for old transactions and blocks nobody: a short limit would only spoil it. Changing
+        rows waits for rows, not for tables: there it is the longest at once.
+        """
+        if milliseconds is None or not self._is_fenced(connection):
+            return
+        about = connection.info["migrator"]
+        if about.get("lock_timeout", self._lock_timeout) != milliseconds:
             ask_through(connection, f"SELECT set_config('lock_timeout', {literal(milliseconds)}, false)")
+            about["lock_timeout"] = milliseconds
 
     @staticmethod
     def _is_fenced(connection: Any) -> bool:

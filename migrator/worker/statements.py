@@ -30,6 +30,10 @@ _CLUSTER = re.compile(_CLUSTER_WIDE, re.IGNORECASE)
 _CLUSTER_STATEMENT = re.compile(rf"(?:^|;)\s*({_CLUSTER_WIDE})", re.IGNORECASE)
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _DO = re.compile(r"(?:^|;)\s*DO\b", re.IGNORECASE)
+_DATA = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE)
+_DATA_FIRST = re.compile(
+    r"(?:INSERT|UPDATE|DELETE|MERGE)\b|WITH\b.*\b(?:INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE | re.DOTALL
+)
 _SAVEPOINT = re.compile(
     r"\s*(?:SAVEPOINT|(?P<back>ROLLBACK\s+(?:(?:WORK|TRANSACTION)\s+)?TO)(?:\s+SAVEPOINT)?)\s+"
     r"(?P<name>\"[^\"]+\"|\w+)\s*;?\s*$",
@@ -44,6 +48,14 @@ def ending_of(statement: str) -> str | None:
     if any(one["commit"] for one in endings):
         return "commit"
     return "rollback" if endings else None
+
+
+def is_data(statement: str) -> bool:
+    """Whether it changes rows: it meets `lock_timeout` on those, where waiting is what everybody does."""
+    if not _DATA.search(statement):
+        return False
+    text = _OPAQUE.sub(" ", statement).lstrip(" \t\r\n(")
+    return _DATA_FIRST.match(text) is not None
 
 
 def savepoint_of(statement: str) -> tuple[str, str] | None:

@@ -129,7 +129,7 @@ def is_inside(running: Running) -> bool:
 
 
 @pytest.mark.usefixtures("any_cluster")
-def test_killed_inside_a_concurrent_build_the_next_run_names_the_invalid_index(
+def test_killed_inside_a_concurrent_build_the_next_run_builds_the_index_again(
     migrator: Migrator, project: Project, target: Target
 ) -> None:
     write_journal(project, "a1")
@@ -149,14 +149,12 @@ def test_killed_inside_a_concurrent_build_the_next_run_names_the_invalid_index(
         assert eventually(lambda: target.value("SELECT to_regclass('journal_at') IS NOT NULL"))
         os.kill(running.pid, signal.SIGKILL)
         assert eventually(lambda: not target.rows(WORKERS))
-    assert migrator().exit_code == 14
     result = migrator()
-    assert result.exit_code == 14, result.last
-    assert result.last["revision"] == "b2"
-    assert "public.journal_at on journal is INVALID" in result.last["error"]
-    assert version(target) == ["a1"]
-    target.execute(result.last["remedy"].partition(";")[0])
-    assert migrator().exit_code == 0
+    assert result.exit_code == 0, result.last
+    assert any(
+        "public.journal_at on journal is INVALID" in event["message"]
+        for event in result.named("hazard.found")
+    )
     assert target.value("SELECT indisvalid FROM pg_index WHERE indexrelid = 'journal_at'::regclass")
     assert version(target) == ["b2"]
 

@@ -1,11 +1,15 @@
 """Exit 32: a table lock cannot be had in time; and getting it when the other session is done."""
 
+import time
+
 import pytest
 
+from tests.support.environment import ASYNC_ENV
 from tests.support.journal import journal, version, write_journal
 from tests.support.project import Project
 from tests.support.runner import Migrator
 from tests.support.target import Target
+from tests.support.waiting import eventually
 
 ALTER = "op.execute('ALTER TABLE orders ADD COLUMN total int')"
 
@@ -46,6 +50,7 @@ def test_a_superusers_session_is_named_as_far_as_the_role_may_see_it(
         result = migrator(MIGRATOR_LOCK_PATIENCE="1s", MIGRATOR_BACKUP="off")
     assert result.exit_code == 32
     assert "the DBA" in result.last["error"]
+    assert "GRANT pg_read_all_stats" in result.last["remedy"]
 
 
 @pytest.mark.usefixtures("orders")
@@ -86,3 +91,80 @@ def test_the_backup_does_not_wait_for_ever_for_a_locked_table(
         running.wait_for_event("backup.started")
     assert running.finish().exit_code == 0
     assert journal(target) == ["a1", "b2"]
+
+
+@pytest.mark.usefixtures("orders")
+def test_nobody_queues_behind_a_session_that_has_held_the_lock_for_long(
+    migrator: Migrator, target: Target
+) -> None:
+    with target.connect(application_name="nightly report") as session, session.transaction():
+        session.execute("SELECT count(*) FROM orders")
+        session.execute("SELECT pg_sleep(5.5)")
+        running = migrator.start(MIGRATOR_BACKUP="off")
+        told = running.wait_for_event("revision.blocked", timeout=60)
+        while "not queueing behind" not in told["message"]:
+            told = next(
+                (
+                    one
+                    for one in running.events
+                    if one["event"] == "revision.blocked" and "not queueing" in one["message"]
+                ),
+                told,
+            )
+            time.sleep(0.1)
+        assert "nightly report" in told["message"]
+        with target.connect(options="-c lock_timeout=100ms") as app:
+            for _ in range(20):  # two seconds in which nobody stands in the queue
+                app.execute("SELECT count(*) FROM orders")
+                time.sleep(0.1)
+    result = running.finish()
+    assert result.exit_code == 0, result.last
+    assert version(target) == ["b2"]
+
+
+def test_rows_that_somebody_else_changes_are_waited_for_with_the_longest_limit(
+    migrator: Migrator, project: Project, target: Target
+) -> None:
+    write_journal(project, "a1")
+    assert migrator().exit_code == 0
+    project.write_revision("b2", upgrade="op.execute(\"UPDATE journal SET revision = 'a2'\")")
+    with target.connect() as session, session.transaction():
+        session.execute("UPDATE journal SET revision = 'mine'")
+        running = migrator.start(MIGRATOR_BACKUP="off")
+        running.wait_for_event("revision.started", revision="b2")
+        time.sleep(1.5)  # five times the first rung
+    result = running.finish()
+    assert result.exit_code == 0, result.last
+    assert result.named("revision.failed") == ()
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "asyncpg"])
+def test_a_concurrent_build_that_meets_a_lock_is_tried_again_in_place(
+    migrator: Migrator, project: Project, target: Target, driver: str
+) -> None:
+    write_journal(project, "a1")
+    assert migrator().exit_code == 0
+    if driver == "asyncpg":
+        project.write_env(ASYNC_ENV)
+    project.write_revision(
+        "b2",
+        upgrade="""
+            op.execute("CREATE TABLE notes (note text)")
+            with op.get_context().autocommit_block():
+                op.create_index("journal_at", "journal", ["at"], postgresql_concurrently=True)
+        """,
+    )
+    with target.connect() as session, session.transaction():
+        session.execute("INSERT INTO journal (revision) VALUES ('meanwhile')")
+        running = migrator.start(
+            MIGRATOR_BACKUP="off",
+            MIGRATOR_CONCURRENTLY_LOCK_TIMEOUT="400ms",
+            DATABASE_URL=target.url.replace("postgresql:", f"postgresql+{driver}:"),
+        )
+        assert eventually(lambda: any("trying again in place" in one["message"] for one in running.events)), (
+            running.events
+        )
+    result = running.finish()
+    assert result.exit_code == 0, result.last
+    assert target.value("SELECT indisvalid FROM pg_index WHERE indexrelid = 'journal_at'::regclass") is True
+    assert result.named("revision.failed") == ()
