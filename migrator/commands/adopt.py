@@ -34,7 +34,9 @@ def adopt(desk: Desk, account: Account, *, stamp: bool, at: str | None, accept_d
         candidate = _stamped(view, account, chosen, accepts=accept_differences)
     except MigratorError as error:
         return account.failed(error)
-    differing = f", with {len(candidate.differences)} differences accepted" if candidate.differences else ""
+    number = len(candidate.differences)
+    noun = "difference" if number == 1 else "differences"
+    differing = f", with {number} {noun} accepted" if number else ""
     return account.concluded(
         f"the database is stamped {candidate}{differing}",
         revision=str(candidate),

@@ -8,6 +8,7 @@ from typing import Any
 from migrator.account import Account
 from migrator.errors import MigratorError
 from migrator.history.release import Release
+from migrator.history.state import StateName
 from migrator.ledger.runs import Access, RecordedRun, rfc3339
 from migrator.model import Outcome
 from migrator.steps.begin import load
@@ -17,6 +18,13 @@ from migrator.steps.overview import Overview, overview
 Show = Callable[[str, Mapping[str, Any]], None]
 
 _MOST_PENDING = 20
+# Where the version rows do not tell what is there, they do not tell what is not.
+_UNTOLD = {
+    StateName.UNVERSIONED: "not known: `migrator adopt` finds out which revision the schema is at",
+    StateName.CORRUPT: "not known before the version table is repaired",
+    StateName.DIVERGED: "not known: the database went another way",
+    StateName.AHEAD_UNPROVEN: "not known: nobody recorded what the database is at",
+}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _LEDGER = {
     Access.NONE: "none yet: the first run that leads makes one, unless MIGRATOR_LEDGER=off",
@@ -57,7 +65,9 @@ def document(found: Overview, release: Release, desk: Desk) -> dict[str, Any]:
         "opens_gate": state.opens_gate(desk.settings.on_ahead) if state else None,
         "heads": list(state.heads) if state else None,
         "targets": sorted(release.targets),
-        "pending": [{"revision": one.id, "doc": one.doc} for one in state.pending] if state else None,
+        "pending": [{"revision": one.id, "doc": one.doc} for one in state.pending]
+        if state and state.name not in _UNTOLD
+        else None,
         "version_tables": [
             {
                 "schema": one.table.schema,
@@ -127,6 +137,9 @@ def _lines(found: Overview, release: Release, desk: Desk) -> Iterator[str]:
 
 
 def _pending_lines(found: Overview) -> Iterator[str]:
+    if found.state and found.state.name in _UNTOLD:
+        yield _line("pending", _UNTOLD[found.state.name])
+        return
     pending = found.state.pending if found.state else ()
     noun = "revision" if len(pending) == 1 else "revisions"
     yield _line("pending", f"{len(pending)} {noun}" if pending else "nothing")

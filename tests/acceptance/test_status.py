@@ -206,3 +206,13 @@ def test_a_standby_or_read_only_database_can_be_looked_at(
     write_journal(project, "a1")
     target.execute(f"ALTER DATABASE {target.database} SET default_transaction_read_only = on")
     assert facts()["state"] == "fresh"
+
+
+def test_what_is_pending_is_not_known_where_there_is_no_version(
+    facts: Callable[..., dict[str, Any]], status: Callable[..., Result], project: Project, target: Target
+) -> None:
+    write_journal(project, "a1")
+    target.execute("CREATE TABLE journal (revision text, at timestamptz)")
+    told = facts()
+    assert (told["state"], told["pending"]) == ("unversioned", None)
+    assert "pending    not known: `migrator adopt` finds out" in status().stdout
