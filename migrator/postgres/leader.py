@@ -217,7 +217,7 @@ def _try_to_lead(
 def _lead(session: Session, clock: Clock, left_seconds: float) -> LeaderLock:
     """Hold the token, keep the session alive, and wait until no session of an earlier leader is left."""
     try:
-        session.rows("SELECT set_config('idle_session_timeout', '0', false)")
+        session.hold_on()
         token = secrets.randbits(62)
         session.rows("SELECT pg_advisory_lock(%s)", [token])
         _wait_for_fence(session, clock, left_seconds)

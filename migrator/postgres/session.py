@@ -28,6 +28,18 @@ _KEEPALIVES: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
+# The same for the server, which would keep a lost client's session, and its locks, for two hours.
+_WATCHED_SQL = "SELECT " + ", ".join(
+    f"set_config('{name}', '{value}', false)"
+    for name, value in {
+        "idle_session_timeout": "0",
+        "idle_in_transaction_session_timeout": "0",
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
+        "tcp_user_timeout": "15000",
+    }.items()
+)
 # Slots that are all taken (53300) mean busy, not broken.
 _REOPEN_PAUSES_SECONDS = (0.2, 0.4, 0.8, 1.6, 3.0)
 _LEAVING_SECONDS = 3.0
@@ -158,6 +170,13 @@ class Session:
     def value(self, query: str, parameters: Sequence[Any] | None = None) -> Any:
         """The only value of an answer."""
         return self.row(query, parameters)[0]
+
+    def hold_on(self) -> None:
+        """Stay open for as long as we live, and no longer: a server hears nothing of a client it lost.
+
+        For sessions that hold something others wait for. Raises our errors.
+        """
+        self.rows(_WATCHED_SQL)
 
     def close(self) -> None:
         """Let go of the connection, whatever state it is in."""

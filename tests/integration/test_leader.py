@@ -221,6 +221,12 @@ def test_a_server_that_is_full_is_busy_and_not_broken(target: Target, connector:
     assert len(clock.slept) == 1
 
 
+def test_the_server_lets_go_of_a_leader_that_a_silent_network_lost(connector: Connector) -> None:
+    names = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "idle_session_timeout")
+    with leading(connector) as lock:
+        assert [lock.session.value(f"SHOW {name}") for name in names] == ["10", "5", "3", "0"]
+
+
 def test_a_role_that_is_refused_does_not_wait(connector: Connector) -> None:
     wrong = dataclasses.replace(connector.dsn, password=Secret("guessed"))
     with pytest.raises(AccessDenied, match="Postgres refused the connection"):
