@@ -44,6 +44,9 @@ _CROWDED_PAUSE_SECONDS, _SHARE_OF_TIME = 5.0, 20
 
 FENCE_SQL = f"SELECT pg_try_advisory_lock_shared({_CLASS}, {_FENCE})"
 
+# A standby gives away advisory locks of its own; it may have taken a primary's place since we looked.
+_READ_ONLY = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool"
+
 _HOLDERS = f"""
 SELECT a.pid, a.application_name, a.usename, host(a.client_addr), a.backend_start
 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
@@ -171,7 +174,7 @@ def take_leadership(
 
 @dataclass(frozen=True, slots=True)
 class _InVain:
-    """A try that did not give us the lock: somebody has it, or Postgres did not answer."""
+    """A try that did not give us the lock: somebody has it, or Postgres is not ready."""
 
     holders: tuple[Holder, ...] = ()
     reason: str | None = None
@@ -179,7 +182,9 @@ class _InVain:
     def error(self, waited_seconds: float) -> LeaderBusy | DatabaseUnavailable:
         """What it means once patience has ended."""
         if self.reason is not None:
-            return DatabaseUnavailable(f"Postgres did not answer for {waited_seconds:.0f} s: {self.reason}")
+            return DatabaseUnavailable(
+                f"Postgres was not ready for {waited_seconds:.0f} s while we waited to lead: {self.reason}"
+            )
         return LeaderBusy(f"another runner still leads after {waited_seconds:.0f} s: {_named(self.holders)}")
 
 
@@ -203,8 +208,10 @@ def _try_to_lead(
             refuse_pooler(session)
         elif is_needless(session):
             return None
-        leads = _try(session, "pg_try_advisory_lock", _LEADER)
-        if leads:
+        if _try(session, "pg_try_advisory_lock", _LEADER):
+            if session.value(_READ_ONLY):
+                return _InVain(reason="it is a standby or read-only: a failover may be under way")
+            leads = True
             return session
         return _InVain(_holders(session, _LEADER) if names_holders else ())
     except InterruptedMidway as error:

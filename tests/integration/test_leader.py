@@ -227,6 +227,23 @@ def test_the_server_lets_go_of_a_leader_that_a_silent_network_lost(connector: Co
         assert [lock.session.value(f"SHOW {name}") for name in names] == ["10", "5", "3", "0"]
 
 
+def test_a_database_that_became_read_only_is_not_led(target: Target, connector: Connector) -> None:
+    def read_only(value: str) -> None:
+        with target.admin() as session:
+            session.execute("SET default_transaction_read_only = off")
+            session.execute(
+                f"ALTER DATABASE {target.database} SET default_transaction_read_only = {value}".encode()
+            )
+
+    read_only("on")
+    with pytest.raises(DatabaseUnavailable, match="read-only: a failover may be under way"):
+        lead(connector)
+    clock = HandClock(lambda: read_only("off"))
+    with_patience = lead(connector, clock, PATIENT)
+    assert len(clock.slept) == 1
+    with_patience.release()
+
+
 def test_a_role_that_is_refused_does_not_wait(connector: Connector) -> None:
     wrong = dataclasses.replace(connector.dsn, password=Secret("guessed"))
     with pytest.raises(AccessDenied, match="Postgres refused the connection"):
