@@ -1,6 +1,7 @@
 """A network that fails on command: a TCP proxy before any server."""
 
 import contextlib
+import ctypes
 import socket
 import struct
 import threading
@@ -10,13 +11,19 @@ from migrator.demo.cluster import HOST, free_port
 
 # Lingering for 0 s turns the close into a reset.
 _RESET: Final = struct.pack("ii", 1, 0)
+# A socket filter sees each segment before TCP does: what it drops is not even acknowledged.
+# Source: linux/filter.h and asm-generic/socket.h; the one instruction is `return 0`.
+_DROP_ALL: Final = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))
+_ATTACH_FILTER, _DETACH_FILTER = 26, 27
+_PROBES: Final = ((socket.TCP_KEEPIDLE, 1), (socket.TCP_KEEPINTVL, 1), (socket.TCP_KEEPCNT, 3))
 
 
 class TcpProxy:
     """Forwards connections to one address until told to misbehave.
 
     The port stays the same for life. What a stall holds back is delivered by `resume`, as a network would.
-    The kernel goes on acknowledging for a stalled proxy, so only what waits for an *answer* notices.
+    The kernel goes on acknowledging for a stalled proxy, so only what waits for an *answer* notices; of a
+    silenced one nothing comes back at all.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -27,6 +34,7 @@ class TcpProxy:
         self._flows.set()
         # Each client with its way to the server, which a stalled network has not opened yet.
         self._links: dict[socket.socket, socket.socket | None] = {}
+        self._is_silent = False
         self.host, self.port = HOST, free_port()
         self._listener = socket.create_server((self.host, self.port))
         self._serve()
@@ -41,6 +49,14 @@ class TcpProxy:
         """Swallow silently: connections stay open and new ones are accepted, but no byte passes."""
         self._flows.clear()
 
+    def silence(self) -> None:
+        """Lose every packet, those of the kernel too: nothing is acknowledged, refused or reset any more."""
+        self._flows.clear()
+        with self._lock:
+            self._is_silent = True
+            for end in (self._listener, *_ends(self._links)):
+                _drop_all(end)
+
     def cut(self) -> None:
         """Close every connection properly and refuse new ones."""
         self._stop_listening()
@@ -53,7 +69,12 @@ class TcpProxy:
             _break_off(end)
 
     def resume(self) -> None:
-        """Behave again, after a stall or a cut."""
+        """Behave again, after a stall, a silence or a cut."""
+        with self._lock:
+            if self._is_silent:
+                self._is_silent = False
+                for end in (self._listener, *_ends(self._links)):
+                    _hear_again(end)
         self._flows.set()
         if self._listener.fileno() == -1:
             self._listener = socket.create_server((self.host, self.port))
@@ -76,7 +97,7 @@ class TcpProxy:
     def _forget_all(self) -> tuple[socket.socket, ...]:
         with self._lock:
             links, self._links = self._links, {}
-        return tuple(end for link in links.items() for end in link if end is not None)
+        return _ends(links)
 
     def _accept(self, listener: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -116,6 +137,25 @@ class TcpProxy:
         # Whoever forgot the link has closed it already, perhaps with a reset that must stay one.
         for end in ends if known else ():
             _hang_up(end)
+
+
+def _ends(links: dict[socket.socket, socket.socket | None]) -> tuple[socket.socket, ...]:
+    return tuple(end for link in links.items() for end in link if end is not None)
+
+
+def _drop_all(end: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        program = struct.pack("HP", 1, ctypes.addressof(_DROP_ALL))
+        end.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, program)
+
+
+def _hear_again(end: socket.socket) -> None:
+    """Let packets in, and probe whether the other side is still there, as a server's keepalives would."""
+    with contextlib.suppress(OSError):
+        end.setsockopt(socket.SOL_SOCKET, _DETACH_FILTER, 0)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _PROBES:
+            end.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _hang_up(end: socket.socket) -> None:
