@@ -4,9 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Tests want a core each; more workers than cores only wait for one another.
 WORKERS ?= auto
+# A cell of the fault suite mostly waits: three to a core. CHAOS_SEED repeats a run.
+CHAOS_WORKERS ?= 6
+CHAOS_ROUNDS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test smoke lint format lock bench docs real-projects clean
+.PHONY: help setup demo test smoke chaos chaos-long lint format lock bench docs real-projects clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,6 +37,12 @@ test: setup ## run all tests
 
 smoke: setup ## the unit tests and one deploy of each kind, to try another interpreter
 	$(BIN)/python -m pytest -n $(WORKERS) tests/unit tests/acceptance/test_deploy.py
+
+chaos: setup ## faults: a fixed half of the matrix, and the lock protocol against a model
+	CHAOS=short $(BIN)/python -m pytest -n $(CHAOS_WORKERS) tests/chaos
+
+chaos-long: setup ## faults: the whole matrix, several times, on every server; writes docs/reliability.md
+	CHAOS=long CHAOS_ROUNDS=$(CHAOS_ROUNDS) CHAOS_WRITE=1 $(BIN)/python -m pytest -n $(CHAOS_WORKERS) tests/chaos
 
 lint: setup ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .

@@ -28,7 +28,7 @@ class Servers:
             AssertionError: no such server is installed here; a test that wants one fails rather than skips.
         """
         if major not in self._running:
-            self._running[major] = Cluster.start(_binaries(major))
+            self._running[major] = Cluster.start(binaries(major))
         return self._running[major]
 
     def close(self) -> None:
@@ -37,9 +37,14 @@ class Servers:
             cluster.close()
 
 
-def _binaries(major: int) -> Binaries:
+def binaries(major: int) -> Binaries:
+    """Find the installation of this major version.
+
+    Raises:
+        AssertionError: there is none here.
+    """
     if major in EMBEDDED:
         return embedded_binaries(major)
-    binaries = system_binaries(major)
-    assert binaries is not None, f"PostgreSQL {major} is not installed: apt-get install postgresql-{major}"
-    return binaries
+    found = system_binaries(major)
+    assert found is not None, f"PostgreSQL {major} is not installed: apt-get install postgresql-{major}"
+    return found

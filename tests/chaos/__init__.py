@@ -1,0 +1,1 @@
+"""Faults: every point of the line, every fault; run by `make chaos`, not by `make test`."""
