@@ -63,6 +63,12 @@ _LIBPQ_VARIABLES = {
     "target_session_attrs": "PGTARGETSESSIONATTRS",
     "user": "PGUSER",
 }
+# The dump's locks end with its session: the server must notice a client that was killed, or that the network
+# lost in silence.
+_WATCHED = (
+    "-c client_connection_check_interval=1000 -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 "
+    "-c tcp_keepalives_count=3 -c tcp_user_timeout=15000"
+)
 # A dump has a name of its own, and is kept in the encoding of its database.
 _NOT_FOR_A_DUMP = frozenset({"client_encoding", "fallback_application_name"})
 
@@ -146,7 +152,13 @@ class Dumper:
             "--no-password",
             *([f"--role={self.connector.role}"] if self.connector.role else []),
         ]
-        environ = {**address, "PGAPPNAME": f"{self.connector.application} backup", "LC_ALL": "C"}
+        options = address.get("PGOPTIONS", os.environ.get("PGOPTIONS", ""))
+        environ = {
+            **address,
+            "PGAPPNAME": f"{self.connector.application} backup",
+            "PGOPTIONS": f"{options} {_WATCHED}".strip(),
+            "LC_ALL": "C",
+        }
         began = self.clock.monotonic()
         with running(command, environ, stdin=None) as child:
             digest, size = self._store(self._chunks(child), file)
@@ -262,6 +274,7 @@ def _name(about: About, started: datetime) -> str:
 
 def _snapshot(session: Session) -> tuple[str, int]:
     """A snapshot that the dump shares, and how many tables it must then hold."""
+    session.hold_on()
     refuse_unreadable(session)
     session.rows("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
     return str(session.value("SELECT pg_export_snapshot()")), table_count(session)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,6 +116,20 @@ def test_a_dump_whose_session_is_terminated_is_never_a_backup(migrator: Migrator
         result = running.finish()
     assert_broken(result, target, "pg_dump")
     assert_no_backup(migrator.backups)
+
+
+@pytest.mark.usefixtures("any_cluster")
+def test_a_dump_whose_runner_is_killed_leaves_the_queue_of_the_table_it_waits_for(
+    migrator: Migrator, target: Target
+) -> None:
+    waiting = TERMINATE_DUMP.replace("SELECT pg_terminate_backend(pid)", "SELECT pid")
+    with target.connect() as holder, holder.transaction():
+        holder.execute("LOCK TABLE journal IN ACCESS EXCLUSIVE MODE")
+        running = migrator.start()
+        assert eventually(lambda: target.rows(waiting))
+        running.signal(signal.SIGKILL)
+        assert running.finish().exit_code == -signal.SIGKILL
+        assert eventually(lambda: not target.rows(waiting), seconds=5)
 
 
 def test_a_later_run_takes_its_backup_and_goes_on(migrator: Migrator, target: Target, tmp_path: Path) -> None:
