@@ -38,7 +38,7 @@ test: setup ## run all tests
 smoke: setup ## the unit tests and one deploy of each kind, to try another interpreter
 	$(BIN)/python -m pytest -n $(WORKERS) tests/unit tests/acceptance/test_deploy.py
 
-chaos: setup ## faults: a fixed half of the matrix, and the lock protocol against a model
+chaos: setup ## faults: a fixed subset of the matrix, and the lock protocol against a model
 	CHAOS=short $(BIN)/python -m pytest -n $(CHAOS_WORKERS) tests/chaos
 
 chaos-long: setup ## faults: the whole matrix, several times, on every server; writes docs/reliability.md
