@@ -42,8 +42,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print the table; write it where it is asked for."""
-    if not _ROWS:
+    """Print the table, write it where it is asked for; a process of pytest-xdist knows only its own cells."""
+    if not _ROWS or "PYTEST_XDIST_WORKER" in os.environ:
         return
     terminalreporter.section(f"chaos, CHAOS_SEED={SEED}")
     terminalreporter.write_line(summary(_ROWS))
