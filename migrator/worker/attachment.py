@@ -106,7 +106,8 @@ class Attachment:
                 "one run is given one",
             )
         given = environment.context_opts
-        given["fn"] = self._steps(getattr(given["fn"], "original", given["fn"]))
+        if fn := given.get("fn"):  # without one, only a look at the database was meant
+            given["fn"] = self._steps(getattr(fn, "original", fn))
         if self._mode == "sql":
             from alembic.runtime.migration import MigrationContext
 

@@ -236,6 +236,30 @@ def test_a_command_that_cannot_be_attached_to_is_no_success(portal: Migrator) ->
     assert result.exit_code not in {0, 1}, said(result)
 
 
+def test_a_command_may_look_at_the_version_before_it_upgrades(portal: Migrator, target: Target) -> None:
+    manage = portal.folder / "manage.py"
+    upgrade = '        command.upgrade(Config("alembic.ini"), "head")\n'
+    text = manage.read_text()
+    assert upgrade in text
+    manage.write_text(text.replace(upgrade, LOOKS + upgrade))
+    result = portal(MIGRATOR_UPGRADE_COMMAND=command_of(portal, "manage.py", "migrate"))
+    assert result.exit_code == 0, said(result)
+    assert any("the version before is None" in event["message"] for event in result.named("output.captured"))
+    assert rows_of(target, [PUBLIC]) == {PUBLIC: ["ab000002"]}
+
+
+LOOKS = """
+        from alembic.runtime.environment import EnvironmentContext
+        from alembic.script import ScriptDirectory
+
+        config = Config("alembic.ini")
+        with app.engine.connect() as connection:
+            environment = EnvironmentContext(config, ScriptDirectory.from_config(config))
+            environment.configure(connection=connection)
+            print("the version before is", environment.get_context().get_current_revision())
+"""
+
+
 def test_a_start_up_module_of_the_projects_own_still_runs(portal: Migrator, tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
