@@ -10,7 +10,14 @@ from migrator.worker.driver import ask, ask_through, client_side_pid, is_autocom
 from migrator.worker.errors import Refused, Stopped
 from migrator.worker.orders import Orders
 from migrator.worker.reports import Reports
-from migrator.worker.statements import cluster_wide, ending_of, is_concurrent, is_data, savepoint_of
+from migrator.worker.statements import (
+    cluster_wide,
+    ending_of,
+    goes_back,
+    is_concurrent,
+    is_data,
+    savepoint_of,
+)
 from migrator.worker.watch import Watch
 
 _BACKEND_START = (
@@ -35,7 +42,7 @@ class Sessions:
         self._watch = watch
         self._lock_timeout: str | None = orders["parameters"].get("lock_timeout")
         self._concurrently_lock_timeout: str = orders["concurrently_lock_timeout"]
-        self._data_lock_timeout: str | None = orders.get("data_lock_timeout")
+        self._data_lock_timeout: str | None = orders.get("data_lock_timeout", self._lock_timeout)
         self._concurrently = Concurrently(
             orders.get("lock_patience_seconds", 0.0), report, self._stop_if_told
         )
@@ -52,7 +59,7 @@ class Sessions:
         event.listen(Engine, "do_connect", self._connecting)
         event.listen(Engine, "connect", self._connected)
         event.listen(Engine, "commit", self._committing)
-        event.listen(Engine, "rollback", self._watch.rolled_back)
+        event.listen(Engine, "rollback", self._rolled_back)
         event.listen(Engine, "handle_error", self._failed)
         event.listen(Engine, "before_cursor_execute", self._executing)
         event.listen(Engine, "do_execute", self._execute)
@@ -142,12 +149,18 @@ class Sessions:
             if self._is_fenced(connection):
                 self.look(connection)
             self._watch.autocommitting(connection)
+        if not goes_back(statement):  # a transaction that failed takes nothing else
+            self._set_lock_timeout(connection, self._limit_of(statement, connection))
+
+    def _limit_of(self, statement: str, connection: Any) -> str | None:
+        """How long it may wait for a lock.
+
+        CONCURRENTLY waits for old transactions and blocks nobody: a short limit would only spoil it. Changing
+        rows waits for rows, not for tables: there it is the longest at once.
+        """
         if is_concurrent(statement, connection):
-            self._set_lock_timeout(connection, self._concurrently_lock_timeout)
-        elif self._data_lock_timeout is not None:
-            self._set_lock_timeout(
-                connection, self._data_lock_timeout if is_data(statement) else self._lock_timeout
-            )
+            return self._concurrently_lock_timeout
+        return self._data_lock_timeout if is_data(statement) else self._lock_timeout
 
     def _execute(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool | None:
         return self._sent(
@@ -185,25 +198,34 @@ class Sessions:
             self._watch.settled(connection)
         elif ending == "rollback":
             self._watch.rolled_back(connection)
-        if is_concurrent(statement, connection):
-            self._set_lock_timeout(connection, self._lock_timeout)
+        if goes_back(statement):
+            self._forget_lock_timeout(connection)
+
+    def _rolled_back(self, connection: Any) -> None:
+        self._watch.rolled_back(connection)
+        self._forget_lock_timeout(connection)
 
     def _failed(self, context: Any) -> None:
         self.last_error = context.sqlalchemy_exception or context.original_exception
         self._watch.failed(context.connection)
 
     def _set_lock_timeout(self, connection: Any, milliseconds: str | None) -> None:
-        """Change it where it is another one.
-
-        CONCURRENTLY waits for old transactions and blocks nobody: a short limit would only spoil it. Changing
-        rows waits for rows, not for tables: there it is the longest at once.
-        """
+        """Change it where it is another one."""
         if milliseconds is None or not self._is_fenced(connection):
             return
         about = connection.info["migrator"]
         if about.get("lock_timeout", self._lock_timeout) != milliseconds:
             ask_through(connection, f"SELECT set_config('lock_timeout', {literal(milliseconds)}, false)")
             about["lock_timeout"] = milliseconds
+
+    @staticmethod
+    def _forget_lock_timeout(connection: Any) -> None:
+        """What was undone takes with it what we had set meanwhile."""
+        if connection.closed or connection.invalidated:
+            return
+        about = connection.info.get("migrator", {})
+        if "lock_timeout" in about:
+            about["lock_timeout"] = None
 
     @staticmethod
     def _is_fenced(connection: Any) -> bool:

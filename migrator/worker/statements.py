@@ -67,6 +67,12 @@ def savepoint_of(statement: str) -> tuple[str, str] | None:
     return ("undone" if found["back"] else "set", found["name"].strip('"')) if found else None
 
 
+def goes_back(statement: str) -> bool:
+    """Whether it undoes the transaction, or all since a savepoint; nothing else goes after a failure."""
+    savepoint = savepoint_of(statement)
+    return ending_of(statement) == "rollback" or (savepoint is not None and savepoint[0] == "undone")
+
+
 def is_concurrent(statement: str, connection: Any) -> bool:
     """Whether it waits for others without blocking them; a REFRESH does so only outside a transaction."""
     found = _CONCURRENTLY.search(_bare(statement))

@@ -168,3 +168,70 @@ def test_a_concurrent_build_that_meets_a_lock_is_tried_again_in_place(
     assert result.exit_code == 0, result.last
     assert target.value("SELECT indisvalid FROM pg_index WHERE indexrelid = 'journal_at'::regclass") is True
     assert result.named("revision.failed") == ()
+
+
+SAYS_LIMITS = """
+bind = op.get_bind()
+
+def rows(connection):
+    print("limit for rows", connection.exec_driver_sql(
+        "INSERT INTO orders VALUES (1) RETURNING current_setting('lock_timeout')").scalar())
+
+def tables(connection):
+    print("limit for tables", connection.exec_driver_sql("SHOW lock_timeout").scalar())
+"""
+UNDONE = {
+    "savepoint": """
+with bind.begin_nested() as nested:
+    rows(bind)
+    tables(bind)
+    nested.rollback()
+tables(bind)
+with bind.begin_nested() as nested:
+    tables(bind)
+    rows(bind)
+    nested.rollback()
+tables(bind)
+rows(bind)
+""",
+    "savepoint in which a statement failed": """
+for _ in range(2):
+    try:
+        with bind.begin_nested():
+            rows(bind)
+            bind.exec_driver_sql("INSERT INTO orders SELECT 1 / 0")
+    except sa.exc.DBAPIError:
+        tables(bind)
+rows(bind)
+""",
+    "transaction": """
+with bind.engine.connect() as other:
+    with other.begin():
+        rows(other)
+    with other.begin() as transaction:
+        tables(other)
+        transaction.rollback()
+    tables(other)
+    other.rollback()
+    with other.begin() as transaction:
+        rows(other)
+        transaction.rollback()
+    rows(other)
+""",
+}
+
+
+@pytest.mark.parametrize("undone", UNDONE)
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+def test_each_statement_has_its_own_limit_also_after_something_was_undone(
+    migrator: Migrator, project: Project, target: Target, driver: str, undone: str
+) -> None:
+    project.write_revision("a0", upgrade="op.execute('CREATE TABLE orders (id int)')")
+    assert migrator().exit_code == 0
+    project.write_revision("b1", upgrade=SAYS_LIMITS + UNDONE[undone])
+    url = target.url.replace("postgresql:", f"postgresql+{driver}:")
+    result = migrator(MIGRATOR_BACKUP="off", DATABASE_URL=url)
+    assert result.exit_code == 0, result.last
+    said = [one["message"] for one in result.named("output.captured") if "limit for" in one["message"]]
+    assert len(said) >= 4
+    assert set(said) == {"limit for rows 5s", "limit for tables 300ms"}
