@@ -94,7 +94,7 @@ def _bring_up(leadership: "Leadership", account: Account, *, retry: bool) -> Non
     assert state is not None  # noqa: S101 - discovery told the version tables, or raised
     if not retry:
         remembered.refuse_remembered(leadership)
-    leadership, stamped = _proven(leadership, account)
+    leadership, stamped = _proven(leadership, account, state)
     state = leadership.sight.state or state
     refuse_state(state, on_ahead=leadership.desk.settings.on_ahead)
     if state.pending:
@@ -115,14 +115,15 @@ def _bring_up(leadership: "Leadership", account: Account, *, retry: bool) -> Non
             verify.verify(leadership, account, tables)
 
 
-def _proven(leadership: "Leadership", account: Account) -> "tuple[Leadership, Candidate | None]":
+def _proven(
+    leadership: "Leadership", account: Account, state: State
+) -> "tuple[Leadership, Candidate | None]":
     """Where there are tables but no version: the revision that a replay proves them to be."""
-    state = leadership.sight.state
-    if state is None or state.name is not StateName.UNVERSIONED:
+    if state.name is not StateName.UNVERSIONED or leadership.desk.settings.on_unversioned == "refuse":
         return leadership, None
     from migrator.steps.unversioned import proven  # noqa: PLC0415
 
-    return proven(leadership, account)
+    return proven(leadership, account, state)
 
 
 def _stamped(leadership: "Leadership", account: Account, candidate: "Candidate") -> "Leadership":

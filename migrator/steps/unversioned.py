@@ -8,7 +8,6 @@ from migrator.history.sight import Seen, Sight, judge, tell
 from migrator.history.state import State, StateName
 from migrator.ledger import has_only_failed_beginnings
 from migrator.model import VersionRows
-from migrator.postgres.scratch import drop_leftovers, scratch_prefix
 from migrator.steps.found import adopted
 from migrator.steps.identify import identify
 from migrator.steps.keep import asked
@@ -17,28 +16,23 @@ from migrator.steps.prove import Candidate
 from migrator.steps.stamp import stamp
 
 
-def proven(leadership: Leadership, account: Account) -> tuple[Leadership, Candidate | None]:
+def proven(
+    leadership: Leadership, account: Account, unversioned: State
+) -> tuple[Leadership, Candidate | None]:
     """What the state will be once the proven revision is stamped, and that revision; nothing is written yet.
-
-    Any other state is left as it is, and so is this one if it is to be refused.
 
     Raises:
         StateRefused: no revision builds what is there, or nothing can be proven.
     """
-    desk, state = leadership.desk, leadership.sight.state
-    if state is None or state.name is not StateName.UNVERSIONED or desk.settings.on_unversioned == "refuse":
-        return leadership, None
+    desk = leadership.desk
     if asked(desk, has_only_failed_beginnings):
         return _untouched(
             leadership, account, "runs of ours began on the empty database, and committed nothing"
         )
-    with desk.connector.reopen("the leftovers of earlier replays") as session:
-        prefix = scratch_prefix(session)
-    drop_leftovers(desk.connector, prefix)
     try:
         candidate, proof = identify(desk, account, leadership.release)
     except StateRefused as error:
-        error.message = f"the database is unversioned: {state.reason}; {error.message}"
+        error.message = f"the database is unversioned: {unversioned.reason}; {error.message}"
         raise
     if candidate is None:
         return _untouched(
