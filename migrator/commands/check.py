@@ -105,15 +105,8 @@ class _Trial:
     def _refuse_other(self, failure: Failure) -> None:
         """Raise for a failure that is not the revision's own."""
         error = cannot_replay(failure)
-        if _lacks_downgrade(failure):
-            return
         if failure.revision is None or not isinstance(error, StateRefused) or failure.refused:
             raise error
-
-
-def _lacks_downgrade(failure: Failure) -> bool:
-    """Whether a script has no function `downgrade`: Alembic asks for all of them before the first."""
-    return failure.type == "builtins.AttributeError" and "'downgrade'" in failure.message
 
 
 def _restorable(expected: Snapshot, actual: Snapshot) -> list[Difference]:
@@ -124,6 +117,6 @@ def _restorable(expected: Snapshot, actual: Snapshot) -> list[Difference]:
 
 
 def _said(failure: Failure) -> str:
-    if failure.type == "builtins.NotImplementedError" or _lacks_downgrade(failure):
+    if failure.type == "builtins.NotImplementedError":
         return f"it has no downgrade ({failure.message})"
     return failure.message + (f" ({failure.sqlstate})" if failure.sqlstate else "")

@@ -107,11 +107,6 @@ class Launch:
         return replace(self, dsn=dsn, identity=identity, is_scratch=True)
 
     @property
-    def is_own_command(self) -> bool:
-        """Whether the project's own command runs `env.py`."""
-        return bool(self.own_command)
-
-    @property
     def own_command(self) -> tuple[str, ...]:
         """The project's own command, if plain Alembic cannot load it."""
         return own_command(self.settings, self.project, self.python, self.environ)

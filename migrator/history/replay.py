@@ -1,25 +1,31 @@
 """Replay: the release's revisions, run on a scratch database, with the schema that each of them builds."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from migrator.errors import MigrationFailed, RevisionsInvalid, StateRefused
+from migrator.errors import MigrationFailed, MigratorError, RevisionsInvalid, StateRefused
 from migrator.history.attempt import must_have_run
 from migrator.history.failure import Failure, judged
 from migrator.history.graph import Graph
 from migrator.history.listen import Listener
 from migrator.history.process import Report, WorkerProcess
 from migrator.model import RevisionId, VersionTable
-from migrator.schema.queries import QUERIES, SETUP
+from migrator.schema.queries import QUERIES, SETUP, Query
 from migrator.schema.snapshot import Snapshot
 
-SNAPSHOT_ORDERS = {"setup": list(SETUP), "queries": [one.sql for one in QUERIES]}
+
+def _asking(queries: Iterable[Query]) -> dict[str, list[str]]:
+    """What a worker asks the catalogs after each revision."""
+    return {"setup": list(SETUP), "queries": [one.sql for one in queries]}
+
+
 # Enough to know what was ever made; for a long history that is most of the time saved.
 _WHOLE_OBJECTS = frozenset(
     "schemas, tables, views, sequences, functions, aggregates, enums, domains, composite types, "
     "range types".split(", ")
 )
-_NAMES_ORDERS = {"setup": list(SETUP), "queries": [one.sql for one in QUERIES if one.name in _WHOLE_OBJECTS]}
+_SCHEMA_ORDERS = _asking(QUERIES)
+_NAMES_ORDERS = _asking(one for one in QUERIES if one.name in _WHOLE_OBJECTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +64,11 @@ class Replayer:
 
     def build_watched(self, wanted: Collection[RevisionId]) -> Replayed:
         """The same, with the whole schema after each revision. What failed is in the answer."""
-        return self._watched(self.listener.launch.replay(wanted, SNAPSHOT_ORDERS))
+        return self._watched(self.listener.launch.replay(wanted, _SCHEMA_ORDERS))
 
     def take_back_watched(self, target: str, wanted: Collection[RevisionId]) -> Replayed:
         """Downgrade to a target, by these revisions alone, with the schema after each."""
-        return self._watched(self.listener.launch.downgrade(target, wanted, SNAPSHOT_ORDERS))
+        return self._watched(self.listener.launch.downgrade(target, wanted, _SCHEMA_ORDERS))
 
     def _watched(self, worker: WorkerProcess) -> Replayed:
         replayed, snapshot = Replayed(), Snapshot.of(())
@@ -84,7 +90,7 @@ class Replayer:
         return replayed
 
 
-def cannot_replay(failure: Failure) -> Exception:
+def cannot_replay(failure: Failure) -> MigratorError:
     """What it means for a proof that a revision cannot be built from nothing."""
     error = judged(failure)
     if not isinstance(error, (MigrationFailed, RevisionsInvalid)):

@@ -84,7 +84,7 @@ def awaited_locks(session: Session, pids: Iterable[int]) -> frozenset[TableLock]
 
 
 def holders(session: Session, wanted: Iterable[TableLock]) -> tuple[Blocker, ...]:
-    """The sessions that hold, or were first to wait for, a lock that conflicts with one of these."""
+    """The sessions that hold a lock that conflicts with one of these."""
     pairs = [(one.relation, mode) for one in wanted for mode in _CONFLICTS[one.mode]]
     rows = session.rows(
         f"""

@@ -28,9 +28,11 @@ def plan(leadership: Leadership, state: State) -> Leadership:
 
 def _rebuilt(leadership: Leadership, state: State) -> frozenset[InvalidIndex]:
     """INVALID indexes that the plan builds again: the worker drops each before its build."""
+    if not leadership.invalid:
+        return frozenset()
     found: set[InvalidIndex] = set()
     for revision in state.pending:
-        if revision.path is None or not leadership.invalid:
+        if revision.path is None:
             continue
         source = revision.path.read_bytes()
         for index in sorted(leadership.invalid):
