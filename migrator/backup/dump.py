@@ -21,6 +21,7 @@ from migrator.clock import Clock, Stop, utc_now
 from migrator.errors import BackupFailed, PolicyRefused
 from migrator.model import Backup
 from migrator.postgres.catalog import table_count
+from migrator.postgres.keepalives import SERVER_AT_WORK
 from migrator.postgres.session import Connector, Session
 from migrator.settings import Dsn
 
@@ -65,10 +66,7 @@ _LIBPQ_VARIABLES = {
 }
 # The dump's locks end with its session: the server must notice a client that was killed, or that the network
 # lost in silence.
-_WATCHED = (
-    "-c client_connection_check_interval=1000 -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 "
-    "-c tcp_keepalives_count=3 -c tcp_user_timeout=15000"
-)
+_WATCHED = " ".join(f"-c {name}={value}" for name, value in SERVER_AT_WORK.items())
 # A dump has a name of its own, and is kept in the encoding of its database.
 _NOT_FOR_A_DUMP = frozenset({"client_encoding", "fallback_application_name"})
 

@@ -14,31 +14,15 @@ from migrator.errors import (
     MigratorError,
     SettingsInvalid,
 )
+from migrator.postgres.keepalives import CLIENT, SERVER, UNENDING
 from migrator.postgres.refusal import Verdict, verdict
 from migrator.postgres.resolve import with_addresses
 from migrator.settings import Dsn
 
 # Postgres keeps 63 bytes of an application's name.
 _NAME_BYTES = 63
-# A network that dies in silence is noticed within these limits. Source: PostgreSQL, "Database Connection
-# Control Functions"; an ordinary role may set all of them.
-_KEEPALIVES: dict[str, Any] = {
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 15_000,
-}
-# The same for the server, which would keep a lost client's session, and its locks, for two hours.
 _WATCHED_SQL = "SELECT " + ", ".join(
-    f"set_config('{name}', '{value}', false)"
-    for name, value in {
-        "idle_session_timeout": "0",
-        "idle_in_transaction_session_timeout": "0",
-        "tcp_keepalives_idle": "10",
-        "tcp_keepalives_interval": "5",
-        "tcp_keepalives_count": "3",
-        "tcp_user_timeout": "15000",
-    }.items()
+    f"set_config('{name}', '{value}', false)" for name, value in (UNENDING | SERVER).items()
 )
 # Slots that are all taken (53300) mean busy, not broken.
 _REOPEN_PAUSES_SECONDS = (0.2, 0.4, 0.8, 1.6, 3.0)
@@ -100,7 +84,7 @@ class Connector:
         words["connect_timeout"] = max(2, seconds)
         words.setdefault("client_encoding", "utf8")
         name = self.application.encode()[:_NAME_BYTES].decode(errors="ignore")
-        return psycopg.connect(**words, **_KEEPALIVES, application_name=name, autocommit=True)
+        return psycopg.connect(**words, **CLIENT, application_name=name, autocommit=True)
 
     def reopen(self, purpose: str) -> "Session":
         """Connect to a database that answered before; a server that is full or restarting gets some seconds.
