@@ -12,6 +12,8 @@ from migrator.clock import Stop
 from migrator.history.process import WorkerProcess
 from migrator.history.project import Project
 from migrator.history.release import env_source, is_async
+from migrator.postgres.catalog import BEING_BUILT
+from migrator.postgres.keepalives import SERVER_AT_WORK, UNENDING
 from migrator.postgres.leader import FENCE_SQL
 from migrator.settings import Dsn, Settings
 
@@ -20,18 +22,8 @@ IDENTITY_SQL = (
     "SELECT concat_ws('/', datname, oid, extract(epoch FROM pg_postmaster_start_time())) "
     "FROM pg_database WHERE datname = current_database()"
 )
-# Limits of every migration session besides its timeouts. A client that was killed must not hold its locks for
-# longer than a second; one that the network lost, not for longer than the keepalives.
-_PARAMETERS = {
-    "client_connection_check_interval": "1000",
-    "tcp_keepalives_idle": "10",
-    "tcp_keepalives_interval": "5",
-    "tcp_keepalives_count": "3",
-    "tcp_user_timeout": "15000",
-    "idle_session_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-    "transaction_timeout": "0",
-}
+# Limits of every migration session besides its timeouts.
+_PARAMETERS = SERVER_AT_WORK | UNENDING | {"transaction_timeout": "0"}
 # What also sessions must have that no SQLAlchemy engine opens; where it is not ordered, they do without.
 _BY_ENVIRONMENT = ("client_connection_check_interval", "default_transaction_read_only")
 _NAME_BYTES = 63
@@ -154,6 +146,7 @@ class Launch:
             "concurrently_lock_timeout": str(milliseconds(self.settings.concurrently_lock_timeout)),
             "fence_sql": FENCE_SQL,
             "look_sql": None,
+            "being_built_sql": BEING_BUILT,
             "identity_sql": IDENTITY_SQL,
             "identity": self.identity,
             "role": self.settings.role,

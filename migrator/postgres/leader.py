@@ -30,6 +30,7 @@ from migrator.errors import (
     LeaderBusy,
     PolicyRefused,
 )
+from migrator.postgres.readiness import why_unwritable
 from migrator.postgres.refusal import Verdict, verdict
 from migrator.postgres.session import Connector, Session, first_line
 
@@ -43,9 +44,6 @@ _PROOF_SECONDS = 5.0
 _CROWDED_PAUSE_SECONDS, _SHARE_OF_TIME = 5.0, 20
 
 FENCE_SQL = f"SELECT pg_try_advisory_lock_shared({_CLASS}, {_FENCE})"
-
-# A standby gives away advisory locks of its own; it may have taken a primary's place since we looked.
-_READ_ONLY = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool"
 
 _HOLDERS = f"""
 SELECT a.pid, a.application_name, a.usename, host(a.client_addr), a.backend_start
@@ -209,8 +207,9 @@ def _try_to_lead(
         elif is_needless(session):
             return None
         if _try(session, "pg_try_advisory_lock", _LEADER):
-            if session.value(_READ_ONLY):
-                return _InVain(reason="it is a standby or read-only: a failover may be under way")
+            # A standby gives away advisory locks of its own; it may have taken a primary's place meanwhile.
+            if kind := why_unwritable(session):
+                return _InVain(reason=f"it is {kind}")
             leads = True
             return session
         return _InVain(_holders(session, _LEADER) if names_holders else ())

@@ -67,16 +67,23 @@ def _primary(connector: Connector, left_seconds: float) -> Session:
     return session
 
 
+def why_unwritable(session: Session) -> str | None:
+    """What keeps the server from taking a change, if anything does: a failover may be under way."""
+    recovering, read_only = session.row(
+        "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::bool"
+    )
+    if recovering:
+        return "in recovery (a standby, or a failover is under way)"
+    return "read-only (a failover may be under way)" if read_only else None
+
+
 def _refuse_unwritable(session: Session) -> None:
     try:
-        recovering, read_only = session.row(
-            "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::bool"
-        )
+        kind = why_unwritable(session)
     except (DatabaseUnavailable, InterruptedMidway) as error:
         # It accepted us, then died, as a server does that is just starting or going down.
         raise psycopg.errors.ConnectionFailure(error.message) from error
-    if recovering or read_only:
-        kind = "in recovery (a standby, or a failover is under way)" if recovering else "read-only"
+    if kind is not None:
         raise psycopg.OperationalError(f"the server is {kind}: not read-write")
 
 

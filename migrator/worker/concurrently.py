@@ -32,9 +32,12 @@ _REPEATABLE = re.compile(
 class Concurrently:
     """Sends such statements, and sends them again while patience lasts."""
 
-    def __init__(self, patience_seconds: float, report: Reports, check: Callable[[], None]) -> None:
-        """`check` raises when the worker is to stop."""
+    def __init__(
+        self, patience_seconds: float, being_built: str, report: Reports, check: Callable[[], None]
+    ) -> None:
+        """`being_built` is SQL about an index `i`; `check` raises when the worker is to stop."""
         self._patience_seconds = patience_seconds
+        self._being_built = being_built
         self._report = report
         self._check = check
 
@@ -70,7 +73,10 @@ class Concurrently:
 
     def _clear(self, driver: Any, name: str, table: str) -> None:
         """Drop an INVALID index of that very name and table, unless somebody is building it right now."""
-        row = ask(driver, _LEFT.format(name=literal(_unquoted(name)), table=literal(table)))
+        left = _LEFT.format(
+            name=literal(_unquoted(name)), table=literal(table), being_built=self._being_built
+        )
+        row = ask(driver, left)
         if row is not None:
             tell(driver, row[0])
             self._report("cleared", statement=row[0])
@@ -80,13 +86,7 @@ _LEFT = """
 SELECT 'DROP INDEX CONCURRENTLY ' || quote_ident(n.nspname) || '.' || quote_ident(c.relname)
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE NOT i.indisvalid AND c.relkind = 'i' AND c.relname = {name} AND i.indrelid = to_regclass({table})
-AND NOT EXISTS (
-    SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid
-    OR p.relid IS NULL AND EXISTS (
-        SELECT FROM pg_locks l WHERE l.pid = p.pid AND l.relation = i.indrelid
-        AND l.locktype = 'relation' AND l.mode = 'ShareUpdateExclusiveLock'
-    )
-)
+AND NOT {being_built}
 """
 
 

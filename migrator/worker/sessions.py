@@ -44,7 +44,7 @@ class Sessions:
         self._concurrently_lock_timeout: str = orders["concurrently_lock_timeout"]
         self._data_lock_timeout: str | None = orders.get("data_lock_timeout", self._lock_timeout)
         self._concurrently = Concurrently(
-            orders.get("lock_patience_seconds", 0.0), report, self._stop_if_told
+            orders.get("lock_patience_seconds", 0.0), orders["being_built_sql"], report, self._stop_if_told
         )
         self.stopping = False
         self.last_error: BaseException | None = None
