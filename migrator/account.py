@@ -10,6 +10,7 @@ from migrator.clock import utc_now
 from migrator.errors import ExitCode, MigratorError
 from migrator.history.state import State, StateName
 from migrator.model import Backup, Ending, Outcome, RevisionId
+from migrator.telemetry.wording import counted
 
 
 class Account:
@@ -52,7 +53,7 @@ class Account:
     def succeeded(self) -> Outcome:
         """The outcome of a run that may open the gate."""
         if self.applied:
-            ending, said = Ending.MIGRATED, f"migrated: {_counted(len(self.applied))} applied"
+            ending, said = Ending.MIGRATED, f"migrated: {counted(len(self.applied), 'revision')} applied"
         elif self.state is not None and self.state.name not in {StateName.CURRENT, StateName.PENDING}:
             ending, said = Ending.AHEAD, "the database is ahead of this release"
         else:
@@ -60,20 +61,8 @@ class Account:
         heads = ", ".join(self.heads_after or ()) or "no revision"
         return self._outcome(ending, ExitCode.OK, f"{said}; the database is at {heads}")
 
-    def waited(self) -> Outcome:
-        """The outcome of having waited for Postgres, and nothing else."""
-        return self._outcome(Ending.UNCHANGED, ExitCode.OK, "Postgres is ready")
-
-    def recorded(self, what: str) -> Outcome:
-        """The outcome of having recorded something in the ledger, and nothing else."""
-        return self._outcome(Ending.UNCHANGED, ExitCode.OK, what)
-
-    def looked(self) -> Outcome:
-        """The outcome of having looked, whatever there was to see."""
-        return self._outcome(Ending.UNCHANGED, ExitCode.OK, "the database was looked at")
-
     def concluded(self, message: str, **facts: Any) -> Outcome:
-        """The outcome of a command that found out what it was asked to."""
+        """The outcome of a command that did what it was asked to, and changed no schema."""
         return self._outcome(Ending.UNCHANGED, ExitCode.OK, message, facts=facts)
 
     def opened(self) -> Outcome:
@@ -126,7 +115,3 @@ def _ending(code: ExitCode) -> Ending:
         ExitCode.ACCESS_DENIED,
     }
     return Ending.REFUSED if code in refused else Ending.FAILED
-
-
-def _counted(number: int) -> str:
-    return "1 revision" if number == 1 else f"{number} revisions"

@@ -12,6 +12,7 @@ from migrator.steps.lead import lead, look_again, take_stock
 from migrator.steps.prove import Candidate
 from migrator.steps.see import View, see
 from migrator.steps.stamp import stamp as write_stamp
+from migrator.telemetry.wording import counted
 
 
 def adopt(desk: Desk, account: Account, *, stamp: bool, at: str | None, accept_differences: bool) -> Outcome:
@@ -35,8 +36,7 @@ def adopt(desk: Desk, account: Account, *, stamp: bool, at: str | None, accept_d
     except MigratorError as error:
         return account.failed(error)
     number = len(candidate.differences)
-    noun = "difference" if number == 1 else "differences"
-    differing = f", with {number} {noun} accepted" if number else ""
+    differing = f", with {counted(number, 'difference')} accepted" if number else ""
     return account.concluded(
         f"the database is stamped {candidate}{differing}",
         revision=str(candidate),

@@ -17,7 +17,7 @@ def ledger(desk: Desk, account: Account, *, action: str, revision: str) -> Outco
         said = _accept(desk, account, revision)
     except MigratorError as error:
         return account.failed(error)
-    return account.recorded(said)
+    return account.concluded(said)
 
 
 def _accept(desk: Desk, account: Account, name: str) -> str:

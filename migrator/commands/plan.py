@@ -12,6 +12,7 @@ from migrator.history.state import State, StateName, refuse_state
 from migrator.model import Outcome, Revision
 from migrator.steps.desk import Desk
 from migrator.steps.see import View, see
+from migrator.telemetry.wording import counted
 
 
 def plan(
@@ -65,8 +66,7 @@ def _headline(state: State) -> str:
         )
     if not number:
         return f"Nothing to apply: the database is {state.name}, {state.reason}."
-    noun = "revision" if number == 1 else "revisions"
-    return f"{number} {noun} to apply: the database is {state.name}, {state.reason}."
+    return f"{counted(number, 'revision')} to apply: the database is {state.name}, {state.reason}."
 
 
 def _page(one: Revision, told: Mapping[str, str], failure: Failure | None, *, with_sql: bool) -> str:

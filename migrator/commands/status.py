@@ -14,6 +14,7 @@ from migrator.model import Outcome
 from migrator.steps.begin import load
 from migrator.steps.desk import Desk
 from migrator.steps.overview import Overview, overview
+from migrator.telemetry.wording import counted
 
 Show = Callable[[str, Mapping[str, Any]], None]
 
@@ -47,7 +48,7 @@ def status(desk: Desk, account: Account, *, show: Show) -> Outcome:
     account.saw(found.state)
     told = desk.redact("\n".join(_lines(found, release, desk)))
     show(told, _redacted(document(found, release, desk), desk.redact))
-    return account.looked()
+    return account.concluded("the database was looked at")
 
 
 def document(found: Overview, release: Release, desk: Desk) -> dict[str, Any]:
@@ -141,8 +142,7 @@ def _pending_lines(found: Overview) -> Iterator[str]:
         yield _line("pending", _UNTOLD[found.state.name])
         return
     pending = found.state.pending if found.state else ()
-    noun = "revision" if len(pending) == 1 else "revisions"
-    yield _line("pending", f"{len(pending)} {noun}" if pending else "nothing")
+    yield _line("pending", counted(len(pending), "revision") if pending else "nothing")
     width = max((len(one.id) for one in pending[:_MOST_PENDING]), default=0)
     for one in pending[:_MOST_PENDING]:
         yield _line("", f"  {one.id:<{width}}  {one.doc}")
@@ -174,7 +174,7 @@ def _columns(run: RecordedRun, found: Overview) -> tuple[str, ...]:
     when = f"{run.started.astimezone(UTC):%Y-%m-%d %H:%M}Z" if run.started else "?"
     outcome = _outcome(run, found).replace("_", " ")
     ended = outcome if run.exit_code is None else f"{outcome}, exit {run.exit_code}"
-    return when, run.release, ended, "1 revision" if run.applied == 1 else f"{run.applied} revisions"
+    return when, run.release, ended, counted(run.applied, "revision")
 
 
 def _line(label: str, what: str) -> str:

@@ -12,6 +12,7 @@ from migrator.steps.desk import Desk
 from migrator.steps.prove import facts_of, made_by, sorted_out, tell_differences
 from migrator.steps.see import View, see
 from migrator.steps.workshop import Model, listed, model_of, workshop
+from migrator.telemetry.wording import counted
 
 
 def verify(desk: Desk, account: Account) -> Outcome:
@@ -74,9 +75,9 @@ def _differences(
 
 
 def _drift(matter: tuple[Difference, ...], foreign: tuple[Difference, ...], state: State) -> ProblemsFound:
-    noun = "difference" if len(matter) == 1 else "differences"
     return ProblemsFound(
-        f"the schema is not what the revisions build up to {', '.join(state.heads)}: {len(matter)} {noun}: "
+        f"the schema is not what the revisions build up to {', '.join(state.heads)}: "
+        f"{counted(len(matter), 'difference')}: "
         f"{listed([one.sentence for one in matter])}",
         remedy="undo what was done by hand, or put it into a revision: "
         f"{listed([one.remedy.text for one in matter])}",

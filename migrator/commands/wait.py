@@ -16,4 +16,4 @@ def wait(desk: Desk, account: Account) -> Outcome:
         session.close()
     except MigratorError as error:
         return account.failed(error)
-    return account.waited()
+    return account.concluded("Postgres is ready")

@@ -40,6 +40,11 @@ class Difference:
     remedy: Remedy
 
     @property
+    def is_order(self) -> bool:
+        """Whether it is only the order of a table's columns: one that is added again always comes last."""
+        return {change.fact for change in self.changes} == {"columns"}
+
+    @property
     def is_foreign(self) -> bool:
         """Whether it is a whole object that no revision makes, and on which nothing expected stands."""
         return self.what == "extra" and not self.matters

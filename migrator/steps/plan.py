@@ -9,16 +9,16 @@ from dataclasses import replace
 from migrator.history.state import State
 from migrator.postgres.catalog import InvalidIndex
 from migrator.steps.leadership import Leadership
+from migrator.telemetry.wording import counted
 
 
 def plan(leadership: Leadership, state: State) -> Leadership:
     """Tell the plan. What an interrupted build left INVALID, and the plan builds again, counts as gone."""
     pending = state.pending
     listed = ", ".join(one.id for one in pending[:10]) + (" …" if len(pending) > 10 else "")  # noqa: PLR2004
-    noun = "revision" if len(pending) == 1 else "revisions"
     leadership.desk.events.record(
         "plan.made",
-        f"{len(pending)} {noun} to apply: {listed}",
+        f"{counted(len(pending), 'revision')} to apply: {listed}",
         revisions=[one.id for one in pending],
         targets=sorted(leadership.release.targets),
     )

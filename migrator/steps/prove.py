@@ -13,6 +13,7 @@ from migrator.schema.differences import differences
 from migrator.schema.snapshot import Snapshot
 from migrator.steps.desk import Desk
 from migrator.steps.workshop import Model, listed, workshop
+from migrator.telemetry.wording import counted
 
 _MOST_TOLD = 200
 Made = frozenset[tuple[str, str]]
@@ -155,16 +156,12 @@ def sorted_out(
     is_line = len(edges) == len(set(edges)) == len(graph.revisions) - 1
 
     def matters(one: Difference) -> bool:
-        if _is_order(one) and not is_line:
+        if one.is_order and not is_line:
             return False
         return one.matters or (one.kind, one.name) in made
 
     judged = [replace(one, matters=matters(one)) for one in found]
     return tuple(one for one in judged if one.matters), tuple(one for one in judged if not one.matters)
-
-
-def _is_order(one: Difference) -> bool:
-    return {change.fact for change in one.changes} == {"columns"}
 
 
 def tell_differences(desk: Desk, found: Sequence[Difference]) -> None:
@@ -195,10 +192,9 @@ def unproven(desk: Desk, proof: Proof) -> StateRefused:
     nearest = proof.nearest
     tell_differences(desk, nearest.differences)
     tell_differences(desk, nearest.foreign)
-    number = len(nearest.differences)
-    noun = "difference" if number == 1 else "differences"
+    number = counted(len(nearest.differences), "difference")
     return StateRefused(
-        f"no revision builds the schema that is there; nearest is {nearest}, with {number} {noun}: "
+        f"no revision builds the schema that is there; nearest is {nearest}, with {number}: "
         f"{listed([one.sentence for one in nearest.differences])}",
         remedy="undo the differences, then run again; or, knowing better: "
         f"migrator adopt --at {','.join(nearest.heads)} --accept-differences",

@@ -18,6 +18,7 @@ from rich.live import Live
 from rich.text import Text
 
 from migrator.errors import ExitCode
+from migrator.telemetry.wording import counted
 
 Facts = Mapping[str, Any]
 
@@ -130,8 +131,7 @@ class HumanHandler(logging.Handler):
         """Only how many: each gets a line of its own."""
         ids = [str(id_) for id_ in told.facts.get("revisions") or ()]
         self._id_width = max(map(len, ids), default=0)
-        noun = "revision" if len(ids) == 1 else "revisions"
-        self._page.fact(told.mark, f"{len(ids)} {noun} to apply" if ids else told.message)
+        self._page.fact(told.mark, f"{counted(len(ids), 'revision')} to apply" if ids else told.message)
 
     def _tell_output(self, told: _Told) -> None:
         if self._is_debugging or not _ALEMBIC_CHATTER.match(told.message):
