@@ -11,12 +11,14 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from migrator.child import die_with_parent
 from migrator.clock import Stop
 from migrator.errors import InterruptedMidway, PolicyRefused
-from migrator.history.door import Door
+
+if TYPE_CHECKING:
+    from migrator.history.door import Door
 
 _CHUNK_BYTES = 1 << 16
 _CHUNKS_LEFT = 32  # more than a pipe holds
@@ -51,9 +53,9 @@ class WorkerProcess:
         self._stop = stop
         self._orders = json.dumps(orders).encode() + b"\n"
         self._joins = joins
-        self._door = Door() if joins else None
-        ours, theirs = socket.socketpair()
-        handed = () if joins else (theirs.fileno(),)
+        self._door = _open_door() if joins else None
+        pair: tuple[socket.socket, ...] = () if joins else socket.socketpair()  # our end and theirs
+        handed = tuple(end.fileno() for end in pair[1:])
         try:
             self._process = subprocess.Popen(  # noqa: S603 - the interpreter is the operator's choice
                 [*command, *map(str, handed)],
@@ -66,7 +68,8 @@ class WorkerProcess:
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - it takes no lock, and imports nothing
             )
         except OSError as error:
-            ours.close()
+            for end in pair[:1]:
+                end.close()
             self._close_door()
             what = "the project's own command" if joins else "the worker's interpreter"
             raise PolicyRefused(
@@ -76,15 +79,14 @@ class WorkerProcess:
                 else _REMEDY,
             ) from error
         finally:
-            theirs.close()
+            for end in pair[1:]:
+                end.close()
         self._channels: dict[int, socket.socket] = {}
         self._lines: dict[int, bytes] = {}
         self._names: dict[int, str] = {}
         self._left_out: dict[int, int] = {}  # bytes of a line that is still coming
-        if joins:
-            ours.close()
-        else:
-            self._welcome(ours)
+        for end in pair[:1]:
+            self._welcome(end)
 
     @property
     def has_joined(self) -> bool:
@@ -225,6 +227,13 @@ class WorkerProcess:
     def _close_door(self) -> None:
         if self._door:
             self._door.close()
+
+
+def _open_door() -> "Door":
+    """Most projects have no command of their own: what a door needs is not imported for them."""
+    from migrator.history.door import Door  # noqa: PLC0415
+
+    return Door()
 
 
 def _report(line: bytes) -> Report:
