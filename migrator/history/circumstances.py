@@ -2,7 +2,6 @@
 
 from dataclasses import fields
 
-from migrator.history.reader import source_digest
 from migrator.history.release import Release
 from migrator.settings import Settings
 
@@ -16,15 +15,11 @@ _INDIFFERENT = frozenset(
 )
 
 
-def circumstances(release: Release, settings: Settings) -> str:
-    """A sha256 in hex: revisions, `env.py` and its arguments, targets, settings, the login role.
-
-    Raises:
-        RevisionsInvalid: a file cannot be read any more.
-    """
+def circumstances(release: Release, settings: Settings, digest: str) -> str:
+    """A sha256 in hex: the revisions' `digest`, `env.py`, its arguments, targets, settings, the role."""
     import hashlib  # noqa: PLC0415 - only needed when something is pending
 
-    told = [source_digest(release.graph.revisions), release.history, *sorted(release.targets)]
+    told = [digest, release.history, *sorted(release.targets)]
     told += [
         f"{one.name}={getattr(settings, one.name)}"
         for one in fields(settings)

@@ -66,15 +66,16 @@ def booked(leadership: Leadership, account: Account) -> Iterator[Entry]:
 def _begin(ledger: Ledger, leadership: Leadership) -> None:
     desk, release, state = leadership.desk, leadership.release, leadership.sight.state
     heads = state.heads if state else ()
+    digest = source_digest(release.graph.revisions)
     tell_unproven(ledger, desk, heads)
     ledger.begin(
         RunStart(
             id=desk.run_id,
             app=desk.settings.app,
             release=desk.settings.release,
-            release_digest=source_digest(release.graph.revisions),
+            release_digest=digest,
             heads_before=heads,
-            circumstances=circumstances(release, desk.settings),
+            circumstances=circumstances(release, desk.settings, digest),
             began_empty=leadership.is_empty,
         )
     )

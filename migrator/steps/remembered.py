@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from migrator.errors import ExitCode, MigratorError
 from migrator.history.circumstances import circumstances
+from migrator.history.reader import source_digest
 from migrator.history.state import State, StateName
 from migrator.ledger import LastTry, read_last_try
 from migrator.steps.keep import asked
@@ -35,7 +36,8 @@ def refuse_remembered(leadership: Leadership) -> None:
     patience = desk.settings.remember_failure
     if not patience or state is None or state.name not in _COSTLY:
         return
-    key = circumstances(leadership.release, desk.settings)
+    release = leadership.release
+    key = circumstances(release, desk.settings, source_digest(release.graph.revisions))
     last = asked(desk, lambda session: read_last_try(session, key))
     if last is not None and _applies(last, state, patience):
         raise _again(last, patience)
