@@ -17,6 +17,9 @@ from migrator.errors import (
 )
 from migrator.history.process import Report
 
+READ_ONLY = "25006"
+"""The SQLSTATE of user code that insists on writing where it may not."""
+
 _BLOCKED = {"55P03", "40P01"}
 _LOST = ("08", "57P01", "57P02", "57P03", "53", "58", "40001")
 _REFUSED = ("28", "42501", "3D000")

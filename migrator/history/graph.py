@@ -59,6 +59,11 @@ class Graph:
         """The revisions without a parent, whatever they depend on."""
         return tuple(revision.id for revision in self.revisions if not revision.down)
 
+    @property
+    def docs(self) -> Mapping[RevisionId, str]:
+        """What each revision says of itself in one line."""
+        return {revision.id: revision.doc for revision in self.revisions}
+
     def ancestors(self, ids: Iterable[str]) -> frozenset[RevisionId]:
         """Add to the known ids all that must be applied before them, through parents and dependencies."""
         return closure(ids, self.parents)

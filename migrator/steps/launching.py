@@ -1,6 +1,9 @@
-"""How workers of a release are started against the database of a desk."""
+"""How workers of a release are started against the database of a desk, and heard."""
+
+from collections.abc import Callable
 
 from migrator.history.launch import Launch
+from migrator.history.listen import Listener
 from migrator.history.release import Release
 from migrator.steps.desk import Desk
 
@@ -17,3 +20,9 @@ def launch_for(desk: Desk, release: Release, identity: str) -> Launch:
         application=desk.application,
         stop=desk.stop,
     )
+
+
+def listener_for(desk: Desk, release: Release, identity: str, check: Callable[[], None]) -> Listener:
+    """Hears workers that run against that database; `check` raises when they are to end."""
+    launch = launch_for(desk, release, identity)
+    return Listener(launch, desk.connector, desk.clock, desk.events, check, release.graph.docs)

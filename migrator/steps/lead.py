@@ -3,7 +3,6 @@
 from migrator.account import Account
 from migrator.errors import DatabaseUnavailable, InterruptedMidway
 from migrator.history.launch import IDENTITY_SQL
-from migrator.history.listen import Listener
 from migrator.history.release import Release
 from migrator.history.sight import Seen, Sight, judge, look, tell
 from migrator.history.upgrade import Upgrader
@@ -13,7 +12,7 @@ from migrator.postgres.leader import Holder, LeaderLock, take_leadership
 from migrator.postgres.scratch import drop_leftovers, leftovers, scratch_prefix
 from migrator.postgres.session import Session
 from migrator.steps.desk import Desk
-from migrator.steps.launching import launch_for
+from migrator.steps.launching import listener_for
 from migrator.steps.leadership import Leadership
 
 
@@ -61,7 +60,7 @@ def take_stock(desk: Desk, account: Account, lock: LeaderLock, release: Release)
     with desk.connector.reopen("the database, as its leader") as session:
         if not session.value(lock.look_sql):
             raise InterruptedMidway("the leader lock was lost, or is held on another server of the same name")
-        launch = launch_for(desk, release, str(session.value(IDENTITY_SQL)))
+        identity = str(session.value(IDENTITY_SQL))
         account.database_size_bytes = database_size_bytes(session)
         seen = look(session, release)
         is_empty = not object_names(session, ())
@@ -74,9 +73,7 @@ def take_stock(desk: Desk, account: Account, lock: LeaderLock, release: Release)
     sight = judge(seen, release)
     tell(sight, release, desk.events)
     account.saw(sight.state)
-    known = {revision.id: revision.doc for revision in release.graph.revisions}
-    listener = Listener(launch, desk.connector, desk.clock, desk.events, lock.keep_proving, known)
-    upgrader = Upgrader(listener, lock)
+    upgrader = Upgrader(listener_for(desk, release, identity, lock.keep_proving), lock)
     return Leadership(desk, lock, release, upgrader, sight, is_empty, invalid, server_version)
 
 

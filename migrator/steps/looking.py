@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from migrator.history.release import Release
-from migrator.history.sight import Seen, Sight, judge, look
+from migrator.history.sight import Seen, Sight, judge
 from migrator.history.state import StateName
 from migrator.ledger.runs import Leading, who_leads
 from migrator.model import VersionRows
-from migrator.postgres.glance import Trouble, glance, refuse_hidden, refuse_locked, rows_now
+from migrator.postgres.glance import Trouble, glance, rows_now
 from migrator.postgres.session import Session
 from migrator.steps.desk import Desk
+from migrator.steps.peek import peek
 
 _THOROUGH_EVERY_SECONDS = 10.0
 _NEWS_EVERY_SECONDS = 4.0
@@ -62,12 +63,12 @@ class Looker:
         self._reached(session.database)
         before = self._view
         if before is None or not self._can_compare(before.sight, now):
-            return self._look_through(session), who_leads(session) if asks else None
+            return peek(session, self._release), who_leads(session) if asks else None
         rows = rows_now(session, before.sight.rows)
         if rows is not None and self._fits(rows):
             return Seen(before.sight.tables, rows), before.leading  # nothing more need be asked
         is_same = rows == before.sight.rows
-        seen = None if is_same else self._look_through(session)
+        seen = None if is_same else peek(session, self._release)
         return seen, who_leads(session) if asks else before.leading
 
     def _fits(self, rows: tuple[VersionRows, ...]) -> bool:
@@ -77,10 +78,3 @@ class Looker:
     def _can_compare(self, sight: Sight, now: float) -> bool:
         is_passing = sight.state is not None and sight.state.name in PASSING
         return is_passing and now - self._thorough_at < _THOROUGH_EVERY_SECONDS
-
-    def _look_through(self, session: Session) -> Seen:
-        certain = self._release.named_table or self._release.static_table
-        refuse_locked(session, [certain] if certain else [])
-        seen = look(session, self._release)
-        refuse_hidden(session, [one.table for one in seen.rows if not one.exists])
-        return seen

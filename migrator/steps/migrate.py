@@ -3,11 +3,11 @@
 from migrator.account import Account
 from migrator.errors import Blocked, MigratorError
 from migrator.history.attempt import Attempt
+from migrator.history.failure import READ_ONLY
 from migrator.model import RevisionId, VersionTable
 from migrator.postgres.catalog import invalid_indexes, read_version_rows
 from migrator.steps.leadership import Leadership
 
-_READ_ONLY = "25006"
 # So many revisions are named in a sentence; the event's fields have all of them.
 _NAMED = 10
 
@@ -17,7 +17,7 @@ def discover(leadership: Leadership) -> tuple[VersionTable, ...] | None:
     try:
         return leadership.upgrader.discover_reading().tables
     except MigratorError as error:
-        if error.facts.get("sqlstate") == _READ_ONLY:
+        if error.facts.get("sqlstate") == READ_ONLY:
             return None
         raise
 

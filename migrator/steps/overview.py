@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from migrator.errors import AccessDenied, DatabaseUnavailable, MigratorError
 from migrator.history.release import Release
-from migrator.history.sight import Sight, judge, look
+from migrator.history.sight import Sight, judge
 from migrator.history.state import State
 from migrator.ledger.runs import Access, Leading, RecordedRun, last_runs, ledger_access, who_leads
-from migrator.postgres.glance import Trouble, glance, refuse_hidden, refuse_locked
+from migrator.postgres.glance import Trouble, glance
 from migrator.postgres.session import Session
 from migrator.steps.crowd import pause_seconds
 from migrator.steps.desk import Desk
+from migrator.steps.peek import peek
 from migrator.steps.standing import Standing
 
 _RUNS = 5
@@ -91,11 +92,8 @@ def _seeing(release: Release) -> Callable[[Session], Overview]:
 
 def _sight(session: Session, release: Release) -> tuple[Sight, str | None]:
     """The state; where the leader has locked the version table, who leads is still worth telling."""
-    certain = release.named_table or release.static_table
     try:
-        refuse_locked(session, [certain] if certain else [])
-        seen = look(session, release)
-        refuse_hidden(session, [one.table for one in seen.rows if not one.exists])
+        seen = peek(session, release)
     except DatabaseUnavailable as error:
         return Sight((), (), None), error.message
     sight = judge(seen, release)

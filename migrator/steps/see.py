@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from migrator.account import Account
 from migrator.errors import RevisionsInvalid
 from migrator.history.attempt import Attempt, must_have_run
-from migrator.history.failure import judged
+from migrator.history.failure import READ_ONLY, judged
 from migrator.history.launch import IDENTITY_SQL
 from migrator.history.listen import Listener
 from migrator.history.release import Release
@@ -13,9 +13,7 @@ from migrator.history.sight import Sight, judge, look
 from migrator.model import VersionTable
 from migrator.steps.begin import load, wait_for_postgres
 from migrator.steps.desk import Desk
-from migrator.steps.launching import launch_for
-
-_READ_ONLY = "25006"
+from migrator.steps.launching import listener_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +41,7 @@ def see(desk: Desk, account: Account) -> View:
         desk = desk.at(session)
         identity = str(session.value(IDENTITY_SQL))
         seen = look(session, release)
-    known = {revision.id: revision.doc for revision in release.graph.revisions}
-    launch = launch_for(desk, release, identity)
-    listener = Listener(launch, desk.connector, desk.clock, desk.events, desk.stop.check, known)
+    listener = listener_for(desk, release, identity, desk.stop.check)
     view = View(desk, release, judge(seen, release), listener)
     if view.sight.state is None:
         with account.phase("discover"):
@@ -62,7 +58,7 @@ def _sight_of(view: View, tables: tuple[VersionTable, ...]) -> Sight:
 
 def _discovered(listener: Listener) -> tuple[VersionTable, ...]:
     attempt = listener.follow(listener.launch.reading_discovery(None), Attempt(is_over_when_finished=True))
-    if attempt.failure is not None and attempt.failure.sqlstate == _READ_ONLY:
+    if attempt.failure is not None and attempt.failure.sqlstate == READ_ONLY:
         raise RevisionsInvalid(
             "only env.py knows its version tables, and it writes before it tells them: it was kept from it",
             remedy="set MIGRATOR_VERSION_TABLE, or let `migrator run` find out: it takes a backup before",

@@ -73,9 +73,8 @@ def workshop(desk: Desk, release: Release, model: Model) -> Iterator[Bench]:
             identity = str(session.value(IDENTITY_SQL))
         launch = launch_for(desk, release, identity).on_scratch(there, identity)
         launch = replace(launch, settings=replace(launch.settings, role=server.role))
-        known = {revision.id: revision.doc for revision in release.graph.revisions}
-        connector = replace(by_name, dsn=there)
-        listener = Listener(launch, connector, desk.clock, _Offstage(desk.events), desk.stop.check, known)
+        connector, docs = replace(by_name, dsn=there), release.graph.docs
+        listener = Listener(launch, connector, desk.clock, _Offstage(desk.events), desk.stop.check, docs)
         yield Bench(Replayer(listener, release.graph), connector)
 
 
