@@ -1,30 +1,22 @@
 """The event stream for people: a line a fact, and a moving one while something takes long."""
 
-import contextlib
-import io
 import logging
 import os
 import re
 import sys
-import textwrap
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.live import Live
-from rich.text import Text
-
 from migrator.errors import ExitCode
+from migrator.telemetry.page import Page
+from migrator.telemetry.underway import Underway
 from migrator.telemetry.wording import counted
 
 Facts = Mapping[str, Any]
 
 _SUCCESSES: Final = {"backup.taken", "backup.verified", "revision.applied", "schema.verified"}
 _MARKS: Final = {"WARNING": "!", "ERROR": "✗", "CRITICAL": "✗"}
-_STYLES: Final = {"✓": "green", "!": "yellow", "✗": "red", "•": "cyan"}
 # What is under way after these events, and would otherwise be taken for a hang.
 _BEGINS: Final = {
     "wait.attempted": "waiting for Postgres",
@@ -43,9 +35,6 @@ _KINDS: Final = {
 }
 _LATE_SECONDS: Final = 2.0
 _NOTABLE_SECONDS: Final = 0.1
-_FRAMES: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-_FRAMES_PER_SECOND: Final = 8
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +72,8 @@ class HumanHandler(logging.Handler):
         Where nothing can move, what is still going on after so many seconds gets a line.
         """
         super().__init__()
-        self._page = _Page(stream or sys.stdout)
-        self._underway = _Underway(self._page, late_seconds)
+        self._page = Page(stream or sys.stdout)
+        self._underway = Underway(self._page, late_seconds)
         self._said: dict[str, str] = {}
         self._revisions: dict[str, tuple[str, str]] = {}  # id → what stands before its time, and after it
         self._id_width = 0
@@ -216,116 +205,3 @@ def _failure(facts: Facts) -> Iterator[tuple[str, str]]:
 
 def _listed(names: Any) -> str:
     return ", ".join(map(str, names or ())) or "nothing"
-
-
-class _Page(Console):
-    """Lines with a mark and a hanging indent, in plain text: user code and the server wrote some of it.
-
-    They are folded on a terminal only, so that elsewhere a fact is one line; long words, such as paths, stay
-    whole and can be copied.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # where there is no ✓, a question mark will do
-        super().__init__(file=stream, highlight=False, soft_wrap=True, force_terminal=stream.isatty())
-
-    def fact(self, mark: str, text: str) -> None:
-        self._write(f"  {mark} ", text, _STYLES.get(mark, "dim"))
-
-    def heading(self, mark: str, text: str) -> None:
-        self._write(f"{mark} ", text, f"bold {_STYLES[mark]}", is_bold=True)
-
-    def detail(self, label: str, text: str) -> None:
-        self._write(f"    {label:<12} ", text, "dim")
-
-    def quote(self, line: str) -> None:
-        """A line that somebody else laid out."""
-        self.print(Text.assemble(("  │ ", "dim"), _CONTROL.sub("", line.expandtabs())))
-
-    def on_broken_pipe(self) -> None:
-        """Go on silently: rich would end the process, and with it the migration."""
-        self.quiet = True
-
-    def _write(self, start: str, text: str, style: str, *, is_bold: bool = False) -> None:
-        text = _CONTROL.sub(" ", text).rstrip()
-        if self.is_terminal:
-            room = max(self.width - len(start), 20)
-            lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
-            text = f"\n{' ' * len(start)}".join(lines)
-        self.print(Text.assemble((start, style), (text, "bold" if is_bold else "")))
-
-
-class _Underway:
-    """What is going on: a spinner with its seconds on a terminal, else one line once it is late."""
-
-    def __init__(self, page: _Page, late_seconds: float) -> None:
-        self._page = page
-        self._late_seconds = late_seconds
-        self._turn = threading.Lock()
-        self.key: str | None = None  # of what is going on
-        self._moving: _Moving | None = None
-        self._live: Live | None = None
-        self._timer: threading.Timer | None = None
-
-    def begin(self, before: str, after: str = "", *, key: str) -> None:
-        """Show this, in place of what was shown, until it ends."""
-        self.end()
-        self.key = key
-        if self._page.is_interactive:
-            self._moving = _Moving(before, after)
-            self._live = Live(
-                self._moving,
-                console=self._page,
-                transient=True,
-                refresh_per_second=_FRAMES_PER_SECOND,
-                redirect_stdout=False,
-                redirect_stderr=False,
-            )
-            self._live.start(refresh=True)
-            return
-        told = f"{before}  {'running':>8}  {after}" if after else before
-        self._timer = threading.Timer(self._late_seconds, self._tell_late, [told])
-        self._timer.daemon = True
-        self._timer.start()
-
-    def update(self, text: str) -> None:
-        """Word it anew; its seconds go on."""
-        if self._moving is not None:
-            self._moving.before = text
-
-    def end(self, *, key: str | None = None) -> None:
-        """Show nothing any more; with a key, only if that is what is shown."""
-        if key is not None and key != self.key:
-            return
-        self.key = self._moving = None
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-        with self._turn:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-
-    def _tell_late(self, text: str) -> None:
-        with self._turn, contextlib.suppress(OSError):
-            if threading.current_thread() is self._timer:
-                self._page.fact("…", text)
-
-
-class _Moving:
-    """A spinner, and a text that shows how long it has been standing there."""
-
-    def __init__(self, before: str, after: str) -> None:
-        self.before = before
-        self._after = after
-        self._since = time.monotonic()
-
-    def __rich_console__(self, _console: Console, _options: ConsoleOptions) -> RenderResult:
-        """One line, however narrow the terminal."""
-        seconds = time.monotonic() - self._since
-        frame = _FRAMES[int(seconds * _FRAMES_PER_SECOND) % len(_FRAMES)]
-        text = f"{self.before}  {seconds:6.0f} s  {self._after}"
-        yield Text.assemble(
-            (f"  {frame} ", "cyan"), _CONTROL.sub(" ", text), no_wrap=True, overflow="ellipsis"
-        )

@@ -1,0 +1,59 @@
+"""A page for people: lines with a mark and a hanging indent."""
+
+import io
+import re
+import textwrap
+from typing import Final, TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+_STYLES: Final = {"✓": "green", "!": "yellow", "✗": "red", "•": "cyan"}
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+class Page(Console):
+    """Lines with a mark and a hanging indent, in plain text: user code and the server wrote some of it.
+
+    They are folded on a terminal only, so that elsewhere a fact is one line; long words, such as paths, stay
+    whole and can be copied.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        """Write to this stream."""
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # where there is no ✓, a question mark will do
+        super().__init__(file=stream, highlight=False, soft_wrap=True, force_terminal=stream.isatty())
+
+    def fact(self, mark: str, text: str) -> None:
+        """One thing that is true."""
+        self._write(f"  {mark} ", text, _STYLES.get(mark, "dim"))
+
+    def heading(self, mark: str, text: str) -> None:
+        """How it ended."""
+        self._write(f"{mark} ", text, f"bold {_STYLES[mark]}", is_bold=True)
+
+    def detail(self, label: str, text: str) -> None:
+        """What belongs to the heading above."""
+        self._write(f"    {label:<12} ", text, "dim")
+
+    def quote(self, line: str) -> None:
+        """A line that somebody else laid out."""
+        self.print(Text.assemble(("  │ ", "dim"), plain(line.expandtabs(), "")))
+
+    def on_broken_pipe(self) -> None:
+        """Go on silently: rich would end the process, and with it the migration."""
+        self.quiet = True
+
+    def _write(self, start: str, text: str, style: str, *, is_bold: bool = False) -> None:
+        text = plain(text).rstrip()
+        if self.is_terminal:
+            room = max(self.width - len(start), 20)
+            lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+            text = f"\n{' ' * len(start)}".join(lines)
+        self.print(Text.assemble((start, style), (text, "bold" if is_bold else "")))
+
+
+def plain(text: str, instead: str = " ") -> str:
+    """Leave out what would move the cursor or change the terminal."""
+    return _CONTROL.sub(instead, text)
