@@ -90,7 +90,7 @@ def test_a_server_of_another_major_version_is_refused(
 def test_a_scratch_server_that_does_not_answer_is_named(migrator: Migrator, unversioned: Target) -> None:
     nowhere = unversioned.at("127.0.0.1", 1).url
     result = migrator("adopt", MIGRATOR_SCRATCH_DATABASE_URL=nowhere)
-    assert result.exit_code in {16, 34}, result.last
+    assert result.exit_code == 34, result.last
     assert "scratch" in result.last["error"]
 
 
