@@ -1,5 +1,6 @@
 """One connection to Postgres: autocommit, patient with no one, and translating the driver's errors."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -26,7 +27,10 @@ _WATCHED_SQL = "SELECT " + ", ".join(
 )
 # Slots that are all taken (53300) mean busy, not broken.
 _REOPEN_PAUSES_SECONDS = (0.2, 0.4, 0.8, 1.6, 3.0)
+# A server that does not even refuse us: a run that lost it has two or three sessions to try in vain.
+_REOPEN_SECONDS = 10.0
 _LEAVING_SECONDS = 3.0
+_USUAL_SECONDS, _SHORTEST_SECONDS = 5.0, 2.0
 # What the driver makes of a connect_timeout without an end.
 _ENDLESS_SECONDS = 130
 _LOST_SESSION = ("08", "57P", "53", "58")
@@ -41,8 +45,12 @@ class Connector:
     stop: Stop
     role: str | None = None  # what `SET ROLE` makes of the login role
 
-    def open(self, *, timeout_seconds: float = 5.0) -> "Session":
+    def open(
+        self, *, timeout_seconds: float = _USUAL_SECONDS, longest_seconds: float | None = None
+    ) -> "Session":
         """Connect. Raises the driver's error as it is: only readiness knows what a refusal means.
+
+        The address may ask for another timeout than the usual one, but for none above the longest.
 
         A run that was told to stop has seconds: it tries once or twice more, then leaves what is left to the
         server, which ends the sessions of a dead client by itself. Raises `SettingsInvalid` for an address
@@ -52,7 +60,9 @@ class Connector:
             raise psycopg.OperationalError("there was no time left to connect: the run was told to stop")
         try:
             with self.stop.interruptible():
-                connection = self._connect(2.0 if self.stop.leaving_seconds else timeout_seconds)
+                if self.stop.leaving_seconds:  # then the operator's patience is no longer ours
+                    timeout_seconds = longest_seconds = _SHORTEST_SECONDS
+                connection = self._connect(timeout_seconds, longest_seconds)
         except (psycopg.ProgrammingError, ValueError) as error:
             raise SettingsInvalid((f"the database's address cannot be used: {first_line(error)}",)) from error
         # A prepared statement would outlive its transaction in a pooler's hands.
@@ -74,12 +84,14 @@ class Connector:
                 remedy=f"GRANT {role} TO the role that logs in, or correct MIGRATOR_ROLE",
             ) from error
 
-    def _connect(self, timeout_seconds: float) -> psycopg.Connection[tuple[Any, ...]]:
+    def _connect(
+        self, timeout_seconds: float, longest_seconds: float | None
+    ) -> psycopg.Connection[tuple[Any, ...]]:
         words: dict[str, Any] = dict(self.dsn.libpq())
         seconds = int(words.get("connect_timeout", round(timeout_seconds)))
         seconds = seconds if seconds > 0 else _ENDLESS_SECONDS
-        if self.stop.leaving_seconds:  # then the operator's patience is no longer ours
-            seconds = min(seconds, round(timeout_seconds))
+        if longest_seconds is not None:
+            seconds = min(seconds, round(longest_seconds))
         words = dict(with_addresses(words, seconds))
         words["connect_timeout"] = max(2, seconds)
         words.setdefault("client_encoding", "utf8")
@@ -89,17 +101,21 @@ class Connector:
     def reopen(self, purpose: str) -> "Session":
         """Connect to a database that answered before; a server that is full or restarting gets some seconds.
 
+        Whatever timeout the address asks for, trying ends in about ten seconds.
+
         Raises `InterruptedMidway` if it does not answer then, `AccessDenied` if it refuses us now.
         """
         pauses = () if self.stop.leaving_seconds else _REOPEN_PAUSES_SECONDS
+        end = time.monotonic() + _REOPEN_SECONDS
         for pause in (*pauses, None):
+            left = max(end - time.monotonic(), _SHORTEST_SECONDS)
             try:
-                return self.open()
+                return self.open(timeout_seconds=min(_USUAL_SECONDS, left), longest_seconds=left)
             except psycopg.OperationalError as error:
                 judged = verdict(error)
                 if judged is Verdict.REFUSED:
                     raise AccessDenied(f"no connection to {purpose}: {first_line(error)}") from error
-                if judged is not Verdict.PASSING or pause is None:
+                if judged is not Verdict.PASSING or pause is None or time.monotonic() + pause >= end:
                     raise InterruptedMidway(f"no connection to {purpose}: {first_line(error)}") from error
             self.stop.wait(pause)
         raise AssertionError  # the last pause is None

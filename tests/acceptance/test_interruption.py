@@ -173,6 +173,20 @@ def test_a_run_that_loses_all_its_sessions_is_exit_34(
     assert version(target) == []
 
 
+def test_a_network_that_falls_silent_midway_is_exit_34_in_less_than_a_minute(
+    migrator: Migrator, project: Project, target: Target, tcp_proxy: TcpProxy
+) -> None:
+    write_journal(project, "a1", seconds=600)
+    away = target.at(tcp_proxy.host, tcp_proxy.port).url
+    running = migrator.start(DATABASE_URL=f"{away}?connect_timeout=60", MIGRATOR_BACKUP="off")
+    running.wait_for_event("revision.started", revision="a1")
+    tcp_proxy.silence()
+    # It is known after 15 s; then a look and the ledger's last entry are each tried for 10 s.
+    result = running.finish(110)
+    assert result.exit_code == 34, result.last
+    tcp_proxy.resume()
+
+
 @pytest.mark.parametrize("break_off", [TcpProxy.cut, TcpProxy.reset])
 def test_a_network_that_breaks_midway_is_exit_34_and_the_next_run_finishes(
     migrator: Migrator,

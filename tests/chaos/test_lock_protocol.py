@@ -79,11 +79,13 @@ class StallingConnector(Connector):
 
     turns: Turns | None = None
 
-    def open(self, *, timeout_seconds: float = 5.0) -> Session:
+    def open(self, *, timeout_seconds: float = 5.0, longest_seconds: float | None = None) -> Session:
         """Connect."""
         assert self.turns is not None
         self.turns.pause()
-        plain = super(StallingConnector, self).open(timeout_seconds=timeout_seconds)
+        plain = super(StallingConnector, self).open(
+            timeout_seconds=timeout_seconds, longest_seconds=longest_seconds
+        )
         return StallingSession(plain, self.turns, self.stop)
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from migrator.clock import Clock, Stop, SystemClock
 from migrator.demo.cluster import HOST, Cluster, embedded_binaries, free_port
-from migrator.errors import AccessDenied, DatabaseUnavailable, SettingsInvalid, Terminated
+from migrator.errors import AccessDenied, DatabaseUnavailable, InterruptedMidway, SettingsInvalid, Terminated
 from migrator.postgres.readiness import Attempt, wait_until_ready
 from migrator.postgres.refusal import Verdict, verdict
 from migrator.postgres.session import Connector, Session
@@ -203,6 +203,17 @@ def test_a_run_that_leaves_has_no_time_for_the_urls_timeout(
     with pytest.raises(psycopg.OperationalError, match="timeout"):
         Connector(Dsn.parse(url), "migrator test", stop).open()
     assert time.monotonic() - began < 4
+
+
+def test_a_silent_server_is_not_tried_again_for_as_long_as_the_url_says(
+    target: Target, tcp_proxy: TcpProxy
+) -> None:
+    tcp_proxy.silence()
+    url = f"{target.at(tcp_proxy.host, tcp_proxy.port).url}?connect_timeout=60"
+    began = time.monotonic()
+    with pytest.raises(InterruptedMidway, match="no connection to the result: connection timeout"):
+        Connector(Dsn.parse(url), "migrator test", Stop()).reopen("the result")
+    assert time.monotonic() - began < 20
 
 
 def test_the_address_that_was_reached_is_told(target: Target, connector: Connector) -> None:
