@@ -107,8 +107,8 @@ class ExitCode(IntEnum):
     )
     INTERRUPTED_MIDWAY = (
         34,
-        "a session or the worker was lost (08*, 57P01–57P03, 53*, 58*, 40001, killed); says which revisions "
-        "are committed",
+        "a session or the worker was lost (08*, 57P01–57P03, 53*, 58*, 40001, killed), or the server became "
+        "read-only (25006); says which revisions are committed",
         "run again: it goes on from what is committed",
     )
     NOT_YET = (

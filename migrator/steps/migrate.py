@@ -7,6 +7,7 @@ from migrator.history.failure import READ_ONLY
 from migrator.model import RevisionId, VersionTable
 from migrator.postgres.catalog import invalid_indexes, read_version_rows
 from migrator.steps.leadership import Leadership
+from migrator.steps.switched import switch_told_apart
 
 # So many revisions are named in a sentence; the event's fields have all of them.
 _NAMED = 10
@@ -24,7 +25,8 @@ def discover(leadership: Leadership) -> tuple[VersionTable, ...] | None:
 
 def discover_writing(leadership: Leadership) -> tuple[VersionTable, ...]:
     """The same, allowed to write."""
-    return leadership.upgrader.discover_writing().tables
+    with switch_told_apart(leadership.desk):
+        return leadership.upgrader.discover_writing().tables
 
 
 def migrate(leadership: Leadership, account: Account, attempts: list[Attempt]) -> tuple[VersionTable, ...]:
@@ -35,12 +37,13 @@ def migrate(leadership: Leadership, account: Account, attempts: list[Attempt]) -
     """
     settings = leadership.desk.settings
     try:
-        attempt = leadership.upgrader.upgrade(
-            settings.lock_timeout,
-            settings.lock_patience,
-            wanted=leadership.release.graph.ancestors(leadership.release.targets),
-            begun=attempts.append,
-        )
+        with switch_told_apart(leadership.desk):
+            attempt = leadership.upgrader.upgrade(
+                settings.lock_timeout,
+                settings.lock_patience,
+                wanted=leadership.release.graph.ancestors(leadership.release.targets),
+                begun=attempts.append,
+            )
     except MigratorError as error:
         account.blocked_attempts = len(attempts) if isinstance(error, Blocked) else max(len(attempts) - 1, 0)
         _account_for_failure(leadership, account, attempts, error)

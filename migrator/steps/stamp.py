@@ -6,6 +6,7 @@ from migrator.model import VersionTable
 from migrator.postgres.catalog import read_version_rows
 from migrator.steps.leadership import Leadership
 from migrator.steps.prove import Candidate
+from migrator.steps.switched import switch_told_apart
 
 
 def stamp(leadership: Leadership, account: Account, candidate: Candidate) -> tuple[VersionTable, ...]:
@@ -14,7 +15,8 @@ def stamp(leadership: Leadership, account: Account, candidate: Candidate) -> tup
     Raises `VerificationFailed` when a fresh connection does not see it, and whatever a worker's end means.
     """
     with account.phase("stamp"):
-        tables = leadership.upgrader.stamp(candidate.heads).tables
+        with switch_told_apart(leadership.desk):
+            tables = leadership.upgrader.stamp(candidate.heads).tables
         with leadership.desk.connector.reopen("the version table") as session:
             rows = read_version_rows(session, tables)
     seen = {row for table in rows for row in table.rows}
