@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from migrator.model import VersionTable
 from migrator.postgres.session import Session
 
 _QUERY_LENGTH = 80
@@ -81,6 +82,17 @@ def awaited_locks(session: Session, pids: Iterable[int]) -> frozenset[TableLock]
         [list(pids)],
     )
     return frozenset(TableLock(*row) for row in rows)
+
+
+def locks_to_read(session: Session, tables: Iterable[VersionTable]) -> frozenset[TableLock]:
+    """The locks that whoever reads these tables must have."""
+    named = [(one.schema, one.name) for one in tables]
+    rows = session.rows(
+        "SELECT to_regclass(concat_ws('.', quote_ident(s), quote_ident(t)))::oid::bigint "
+        "FROM unnest(%s::text[], %s::text[]) n(s, t)",
+        [[schema for schema, _ in named], [name for _, name in named]],
+    )
+    return frozenset(TableLock(oid, "AccessShareLock") for (oid,) in rows if oid is not None)
 
 
 def holders(session: Session, wanted: Iterable[TableLock]) -> tuple[Blocker, ...]:
