@@ -112,7 +112,7 @@ def _bring_up(leadership: "Leadership", account: Account, *, retry: bool) -> Non
         with account.phase("migrate"):
             tables = migrate.migrate(leadership, account, entry.attempts)
         with account.phase("verify"):
-            verify.verify(leadership, account, tables)
+            verify.verify(leadership, account, tables, entry.left_unvalidated)
 
 
 def _proven(

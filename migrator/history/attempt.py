@@ -19,6 +19,7 @@ class Attempt:
     seconds: dict[str, float] = field(default_factory=dict)
     committed: dict[RevisionId, datetime] = field(default_factory=dict)
     partial: set[str] = field(default_factory=set)
+    left_unvalidated: set[str | None] = field(default_factory=set)  # tables, by bare name; None is any
     tables: tuple[VersionTable, ...] = ()
     ready: bool = False
     reached: bool = False  # whether a session to the target was there, however briefly
@@ -50,6 +51,8 @@ class Attempt:
                 self.seconds[report["id"]] = report["seconds"]
             case "partial":
                 self.partial.add(report["id"])
+            case "unvalidated":
+                self.left_unvalidated |= set(report["tables"])
             case "failed":
                 self.failure = Failure.reported(report)
             case "finished":  # also after a failure that the project's own command got over

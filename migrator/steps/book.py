@@ -29,6 +29,11 @@ class Entry:
         return next((one.tables for one in reversed(self.attempts) if one.tables), ())
 
     @property
+    def left_unvalidated(self) -> frozenset[str | None]:
+        """Tables for which a statement of a revision said NOT VALID; None is any table."""
+        return frozenset(name for one in self.attempts for name in one.left_unvalidated)
+
+    @property
     def half_applied(self) -> tuple[str, ...]:
         """Revisions of which a part was committed, by whatever attempt."""
         return tuple(sorted({id_ for one in self.attempts for id_ in one.half_applied}))

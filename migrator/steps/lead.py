@@ -11,6 +11,7 @@ from migrator.postgres.catalog import database_size_bytes, invalid_indexes, obje
 from migrator.postgres.leader import Holder, LeaderLock, take_leadership
 from migrator.postgres.scratch import drop_leftovers, leftovers, scratch_prefix
 from migrator.postgres.session import Session
+from migrator.postgres.unvalidated import unvalidated_constraints
 from migrator.steps.desk import Desk
 from migrator.steps.launching import listener_for
 from migrator.steps.leadership import Leadership
@@ -65,6 +66,7 @@ def take_stock(desk: Desk, account: Account, lock: LeaderLock, release: Release)
         seen = look(session, release)
         is_empty = not object_names(session, ())
         invalid = invalid_indexes(session)
+        unvalidated = unvalidated_constraints(session)
         server_version = session.server_version
         prefix = scratch_prefix(session)
         has_leftovers = bool(leftovers(session, prefix))
@@ -74,7 +76,9 @@ def take_stock(desk: Desk, account: Account, lock: LeaderLock, release: Release)
     tell(sight, release, desk.events)
     account.saw(sight.state)
     upgrader = Upgrader(listener_for(desk, release, identity, lock.keep_proving), lock)
-    return Leadership(desk, lock, release, upgrader, sight, is_empty, invalid, server_version)
+    return Leadership(
+        desk, lock, release, upgrader, sight, is_empty, invalid, unvalidated, server_version=server_version
+    )
 
 
 def look_again(leadership: Leadership, account: Account, tables: tuple[VersionTable, ...]) -> Sight:

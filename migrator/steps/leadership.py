@@ -7,6 +7,7 @@ from migrator.history.sight import Sight
 from migrator.history.upgrade import Upgrader
 from migrator.postgres.catalog import InvalidIndex
 from migrator.postgres.leader import LeaderLock
+from migrator.postgres.unvalidated import UnvalidatedConstraint
 from migrator.steps.desk import Desk
 
 
@@ -21,4 +22,5 @@ class Leadership:
     sight: Sight
     is_empty: bool
     invalid: frozenset[InvalidIndex]
+    unvalidated: frozenset[UnvalidatedConstraint]
     server_version: int  # as 160014

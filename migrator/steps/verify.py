@@ -10,13 +10,22 @@ from migrator.model import VersionTable
 from migrator.postgres.catalog import InvalidIndex, invalid_indexes
 from migrator.postgres.locks import Blocker, holders, locks_to_read
 from migrator.postgres.session import Session
+from migrator.postgres.unvalidated import UnvalidatedConstraint, unvalidated_constraints
 from migrator.steps.leadership import Leadership
 
 _PAUSE_SECONDS = 1.0
 
 
-def verify(leadership: Leadership, account: Account, tables: tuple[VersionTable, ...]) -> None:
-    """See that the state fits, and that no index became INVALID during this run.
+def verify(
+    leadership: Leadership,
+    account: Account,
+    tables: tuple[VersionTable, ...],
+    left_unvalidated: Collection[str | None] = (),
+) -> None:
+    """See that the state fits, and that nothing unfinished was left behind during this run.
+
+    A constraint may be NOT VALID if it is on a table for which a revision said so (`left_unvalidated`, None
+    is any table): checking old rows in a later release is good practice, and only told.
 
     Raises:
         VerificationFailed: it is not as it should be.
@@ -33,7 +42,10 @@ def verify(leadership: Leadership, account: Account, tables: tuple[VersionTable,
     _note(leadership, account, sight)
     if sight.state is None or not sight.state.opens_gate("allow"):
         raise VerificationFailed(_unseen(leadership, sight), remedy=_SILENT_NO_OP)
-    _refuse_unfinished(result.invalid)
+    asked = {one for one in result.unvalidated if not {one.table, None}.isdisjoint(left_unvalidated)}
+    _refuse_unfinished(result.invalid, result.unvalidated - asked)
+    for one in sorted(asked):
+        _tell_unvalidated(leadership, one)
     heads = ", ".join(sight.state.heads)
     leadership.desk.events.record(
         "schema.verified", f"a fresh connection sees {heads or 'no revision'}", heads=list(sight.state.heads)
@@ -54,6 +66,7 @@ class _Result:
 
     seen: Seen
     invalid: frozenset[InvalidIndex]
+    unvalidated: frozenset[UnvalidatedConstraint]
 
 
 def _result(leadership: Leadership, tables: tuple[VersionTable, ...]) -> _Result:
@@ -82,6 +95,7 @@ def _look(session: Session, leadership: Leadership, tables: tuple[VersionTable, 
     return _Result(
         look(session, leadership.release, tables),
         invalid_indexes(session) - leadership.invalid,
+        unvalidated_constraints(session) - leadership.unvalidated,
     )
 
 
@@ -117,12 +131,36 @@ def _unseen(leadership: Leadership, sight: Sight) -> str:
     return f"every revision ran, yet a fresh connection sees {seen}, not {', '.join(sorted(targets))}"
 
 
-def _refuse_unfinished(invalid: Collection[InvalidIndex]) -> None:
+def _refuse_unfinished(
+    invalid: Collection[InvalidIndex], unvalidated: Collection[UnvalidatedConstraint]
+) -> None:
     """Raise `VerificationFailed` for what looks finished and is not."""
+    if not invalid and not unvalidated:
+        return
+    found, remedies = [], []
     if invalid:
+        found.append(f"INVALID: {', '.join(map(str, sorted(invalid)))}")
         drops = "; ".join(one.drop_statement for one in sorted(invalid))
-        raise VerificationFailed(
-            f"the version is there, but INVALID: {', '.join(map(str, sorted(invalid)))}",
-            remedy=f"{drops}, then build it again",
-            invalid_indexes=[str(one) for one in sorted(invalid)],
-        )
+        remedies.append(f"{drops}, then build it again")
+    if unvalidated:
+        found.append(f"NOT VALID, which no revision was seen to ask for: {_listed(unvalidated)}")
+        remedies += [one.validate_statement for one in sorted(unvalidated)]
+    raise VerificationFailed(
+        f"the version is there, but {'; '.join(found)}",
+        remedy="; ".join(remedies),
+        invalid_indexes=[str(one) for one in sorted(invalid)] or None,
+        unvalidated_constraints=[str(one) for one in sorted(unvalidated)] or None,
+    )
+
+
+def _listed(unvalidated: Collection[UnvalidatedConstraint]) -> str:
+    return ", ".join(map(str, sorted(unvalidated)))
+
+
+def _tell_unvalidated(leadership: Leadership, one: UnvalidatedConstraint) -> None:
+    leadership.desk.events.record(
+        "hazard.found",
+        f"{one} was added NOT VALID, as its revision says: rows that were there before have not been checked",
+        level="warning",
+        remedy=f"in a later release, {one.validate_statement}",
+    )

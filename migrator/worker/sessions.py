@@ -16,6 +16,7 @@ from migrator.worker.statements import (
     goes_back,
     is_concurrent,
     is_data,
+    left_unvalidated,
     savepoint_of,
 )
 from migrator.worker.watch import Watch
@@ -192,6 +193,8 @@ class Sessions:
         self, connection: Any, _cursor: Any, statement: str, _parameters: Any, _context: Any, _many: Any
     ) -> None:
         ending = ending_of(statement)
+        if self._is_fenced(connection) and (tables := left_unvalidated(statement)):
+            self._report("unvalidated", tables=tables)
         if savepoint := savepoint_of(statement):
             self._watch.went_by(connection, *savepoint)
         if ending == "commit":

@@ -39,6 +39,13 @@ _SAVEPOINT = re.compile(
     r"(?P<name>\"[^\"]+\"|\w+)\s*;?\s*$",
     re.IGNORECASE,
 )
+_NOT_VALID = re.compile(r"\bNOT\s+VALID\b", re.IGNORECASE)
+_IDENTIFIER = r"(?:\"(?:[^\"]|\"\")+\"|[\w$]+)"
+_ALTERED = re.compile(
+    rf"\bALTER\s+(?:FOREIGN\s+)?(?:TABLE|DOMAIN)\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?:{_IDENTIFIER}\s*\.\s*)?"
+    rf"(?P<name>{_IDENTIFIER})",
+    re.IGNORECASE,
+)
 _CONCURRENTLY = re.compile(r"(?P<refresh>\bREFRESH\b.*)?\bCONCURRENTLY\b", re.IGNORECASE | re.DOTALL)
 
 
@@ -77,6 +84,25 @@ def is_concurrent(statement: str, connection: Any) -> bool:
     """Whether it waits for others without blocking them; a REFRESH does so only outside a transaction."""
     found = _CONCURRENTLY.search(_bare(statement))
     return found is not None and (not found["refresh"] or is_autocommit(connection))
+
+
+def left_unvalidated(statement: str) -> list[str | None]:
+    """The tables and domains to which a statement adds a constraint that is explicitly NOT VALID.
+
+    None stands for any table: the body of a `DO` may make up its statements.
+    """
+    if not _NOT_VALID.search(statement):
+        return []
+    words = _OPAQUE.sub(lambda found: found[0] if found[0].startswith('"') else " ", statement)
+    parts = [one for one in words.split(";") if _NOT_VALID.search(one)]
+    if not parts:
+        return [None] if _DO.search(words) and _NOT_VALID.search(_COMMENT.sub(" ", statement)) else []
+    altered = [_ALTERED.search(one) for one in parts]
+    return [_unquoted(one["name"]) for one in altered if one]
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
 
 
 def cluster_wide(statement: str) -> str | None:

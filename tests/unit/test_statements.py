@@ -3,7 +3,7 @@
 import pytest
 
 from migrator.worker.concurrently import Concurrently
-from migrator.worker.statements import is_data, savepoint_of
+from migrator.worker.statements import is_data, left_unvalidated, savepoint_of
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,29 @@ def test_statements_that_change_rows_wait_for_rows(statement: str) -> None:
 )
 def test_other_statements_climb_the_ladder(statement: str) -> None:
     assert not is_data(statement)
+
+
+_ADD = "ADD CONSTRAINT positive CHECK (i > 0)"
+
+
+@pytest.mark.parametrize(
+    ("statement", "tables"),
+    [
+        (f"ALTER TABLE Orders {_ADD} NOT VALID", ["orders"]),
+        (f'alter table if exists only shop."My orders" {_ADD} not  valid', ["My orders"]),
+        (f"ALTER DOMAIN shop . price {_ADD} NOT VALID", ["price"]),
+        (f"ALTER TABLE a {_ADD}; ALTER TABLE b {_ADD} NOT VALID", ["b"]),
+        (f"DO $$ BEGIN EXECUTE format('ALTER TABLE %I {_ADD} NOT VALID', 'a'); END $$", [None]),
+        (f"CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$ ALTER TABLE a {_ADD} NOT VALID $$", []),
+        ("ALTER TABLE a ADD COLUMN b text DEFAULT 'NOT VALID'", []),
+        (f"ALTER TABLE a {_ADD} -- NOT VALID", []),
+        ("ALTER TABLE a VALIDATE CONSTRAINT positive", []),
+    ],
+)
+def test_what_a_statement_leaves_unvalidated_on_purpose_is_told_by_its_table(
+    statement: str, tables: list[str | None]
+) -> None:
+    assert left_unvalidated(statement) == tables
 
 
 @pytest.mark.parametrize(
