@@ -26,6 +26,7 @@ _UNTOLD = {
     StateName.DIVERGED: "not known: the database went another way",
     StateName.AHEAD_UNPROVEN: "not known: nobody recorded what the database is at",
 }
+_GRANT = "GRANT pg_read_all_stats to this role shows what hidden sessions do, and since when"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _LEDGER = {
     Access.NONE: "none yet: the first run that leads makes one, unless MIGRATOR_LEDGER=off",
@@ -79,6 +80,15 @@ def document(found: Overview, release: Release, desk: Desk) -> dict[str, Any]:
             for one in found.sight.rows
         ],
         "leader": _leader(found),
+        "blockers": [one.facts for one in found.blockers],
+        "invalid_indexes": [
+            {"schema": one.schema, "name": one.name, "table": one.table, "remedy": one.remedy}
+            for one in found.invalid
+        ],
+        "unvalidated_constraints": [
+            {"schema": one.schema, "name": one.name, "table": one.table, "remedy": one.validate_statement}
+            for one in found.unvalidated
+        ],
         "ledger": found.access.value,
         "runs": [_run(one, found) for one in found.runs],
     }
@@ -133,6 +143,8 @@ def _lines(found: Overview, release: Release, desk: Desk) -> Iterator[str]:
     tables = [f"{one.table}" if one.exists else f"{one.table} (not there yet)" for one in found.sight.rows]
     yield _line("tables", ", ".join(tables) or "unknown")
     yield from _leader_lines(found)
+    yield from _blocker_lines(found)
+    yield from _unfinished_lines(found)
     yield _line("ledger", _LEDGER[found.access])
     yield from _run_lines(found)
 
@@ -158,6 +170,21 @@ def _leader_lines(found: Overview) -> Iterator[str]:
     else:
         yield _line("leader", str(found.leading))
         yield _line("", str(found.leading.holder))
+
+
+def _blocker_lines(found: Overview) -> Iterator[str]:
+    for number, one in enumerate(found.blockers):
+        yield _line("" if number else "blocked by", str(one))
+    if any(one.is_hidden for one in found.blockers):
+        yield _line("", _GRANT)
+
+
+def _unfinished_lines(found: Overview) -> Iterator[str]:
+    """What stands half-made, whoever left it: no run repairs what no revision says."""
+    for number, index in enumerate(found.invalid):
+        yield _line("" if number else "INVALID", f"index {index}: {index.remedy}")
+    for number, constraint in enumerate(found.unvalidated):
+        yield _line("" if number else "NOT VALID", f"{constraint}: {constraint.validate_statement}")
 
 
 def _run_lines(found: Overview) -> Iterator[str]:

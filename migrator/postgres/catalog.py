@@ -1,5 +1,6 @@
 """What the catalogs say: version rows, whether anything is there, indexes that are INVALID."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -27,6 +28,9 @@ BEING_BUILT = """EXISTS (
     )
 )"""
 
+# What a REINDEX CONCURRENTLY leaves beside the index that it was to replace.
+_REINDEXED = re.compile(r"_cc(?:new|old)\d*$")
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class InvalidIndex:
@@ -44,6 +48,17 @@ class InvalidIndex:
     def drop_statement(self) -> str:
         """The SQL that removes it without blocking anybody."""
         return f"DROP INDEX CONCURRENTLY {quoted(self.schema)}.{quoted(self.name)}"
+
+    @property
+    def remedy(self) -> str:
+        """What somebody does about it: nobody knows whether it is still wanted.
+
+        Source: PostgreSQL, REINDEX, "Rebuilding Indexes Concurrently".
+        """
+        if _REINDEXED.search(self.name):
+            return self.drop_statement
+        rebuild = f"REINDEX INDEX CONCURRENTLY {quoted(self.schema)}.{quoted(self.name)}"
+        return f"{rebuild}, or {self.drop_statement}"
 
 
 def read_version_rows(session: Session, tables: Iterable[VersionTable]) -> tuple[VersionRows, ...]:

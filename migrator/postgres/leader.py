@@ -131,6 +131,16 @@ def current_leader(session: Session) -> tuple[Holder, ...]:
     return _holders(session, _LEADER)
 
 
+def working_sessions(session: Session) -> tuple[int, ...]:
+    """The pids of all that migrate here, or back up for a run of ours."""
+    fenced = {one.pid for one in _holders(session, _FENCE)}
+    named = session.rows(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+        "AND application_name ~ '^migrator .* run [0-9a-f]+ (worker|backup)$'"
+    )
+    return tuple(sorted(fenced | {pid for (pid,) in named}))
+
+
 def take_leadership(
     connector: Connector,
     clock: Clock,

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from migrator.model import VersionTable
 from migrator.postgres.session import Session
@@ -32,6 +33,20 @@ class Blocker:
         does = f"{self.state or 'hidden'}{age}, {self.holds or 'a lock'}"
         asked = "" if self.is_hidden or not self.query else f": {_without_values(self.query)}"
         return f"{self.application or 'unnamed'} (pid {self.pid}, role {self.role}{where}, {does}){asked}"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The same for programs."""
+        return {
+            "pid": self.pid,
+            "role": self.role,
+            "application": self.application,
+            "host": self.host,
+            "state": self.state,
+            "age_seconds": None if self.age_seconds is None else round(self.age_seconds, 1),
+            "query": None if self.is_hidden or not self.query else _without_values(self.query),
+            "holds": self.holds,
+        }
 
     @property
     def is_hidden(self) -> bool:

@@ -8,8 +8,12 @@ from migrator.history.release import Release
 from migrator.history.sight import Sight, judge
 from migrator.history.state import State
 from migrator.ledger.runs import Access, Leading, RecordedRun, last_runs, ledger_access, who_leads
+from migrator.postgres.catalog import InvalidIndex, invalid_indexes
 from migrator.postgres.glance import Trouble, glance
+from migrator.postgres.leader import working_sessions
+from migrator.postgres.locks import Blocker, blockers
 from migrator.postgres.session import Session
+from migrator.postgres.unvalidated import UnvalidatedConstraint, unvalidated_constraints
 from migrator.steps.crowd import pause_seconds
 from migrator.steps.desk import Desk
 from migrator.steps.peek import peek
@@ -35,6 +39,9 @@ class Overview:
     leading: Leading | None
     access: Access
     runs: tuple[RecordedRun, ...]
+    blockers: tuple[Blocker, ...]  # who keeps migration sessions waiting right now
+    invalid: tuple[InvalidIndex, ...]
+    unvalidated: tuple[UnvalidatedConstraint, ...]
 
     @property
     def state(self) -> State | None:
@@ -85,6 +92,9 @@ def _seeing(release: Release) -> Callable[[Session], Overview]:
             leading=who_leads(session),
             access=ledger_access(session),
             runs=last_runs(session, at_most=_RUNS),
+            blockers=blockers(session, working_sessions(session)),
+            invalid=tuple(sorted(invalid_indexes(session))),
+            unvalidated=tuple(sorted(unvalidated_constraints(session))),
         )
 
     return see

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import psycopg
 import pytest
 
 from migrator.demo.cluster import free_port
@@ -171,6 +172,83 @@ def test_a_state_that_must_not_be_is_told_with_exit_0(
     told = facts()
     assert (told["state"], told["opens_gate"]) == ("corrupt", False)
     assert "version_num" in told["reason"]
+
+
+def test_who_keeps_a_migration_waiting_is_told_while_it_waits(
+    facts: Callable[..., dict[str, Any]],
+    status: Callable[..., Result],
+    migrator: Migrator,
+    project: Project,
+    target: Target,
+) -> None:
+    write_journal(project, "a1")
+    assert migrator().exit_code == 0
+    assert facts()["blockers"] == []
+    project.write_revision("b2", upgrade="op.execute('ALTER TABLE journal ADD COLUMN extra int')")
+    with target.connect(application_name="nightly report") as session, session.transaction():
+        session.execute("SELECT count(*) FROM journal WHERE revision <> 'a secret'")
+        run = migrator.start(MIGRATOR_LOCK_TIMEOUT="0", MIGRATOR_BACKUP="off")
+        run.wait_for_event("revision.blocked")
+        (blocker,) = facts()["blockers"]
+        text = status().stdout
+        assert (blocker["pid"], blocker["role"]) == (session.info.backend_pid, target.user)
+    assert run.finish().exit_code == 0
+    assert (blocker["application"], blocker["host"]) == ("nightly report", target.host)
+    assert (blocker["state"], blocker["holds"]) == ("idle in transaction", "AccessShareLock on journal")
+    assert blocker["age_seconds"] >= 0
+    assert blocker["query"] == "SELECT count(*) FROM journal WHERE revision <> ?"
+    assert f"blocked by nightly report (pid {blocker['pid']}, role {target.user}, " in text
+    assert "a secret" not in text
+
+
+def test_of_a_blocker_that_is_hidden_the_grant_is_told(
+    facts: Callable[..., dict[str, Any]],
+    status: Callable[..., Result],
+    migrator: Migrator,
+    project: Project,
+    target: Target,
+) -> None:
+    write_journal(project, "a1")
+    assert migrator().exit_code == 0
+    project.write_revision("b2", upgrade="op.execute('ALTER TABLE journal ADD COLUMN extra int')")
+    with target.admin() as session, session.transaction():
+        session.execute("SET LOCAL application_name = 'the DBA'")
+        session.execute("SELECT count(*) FROM journal")
+        run = migrator.start(MIGRATOR_LOCK_TIMEOUT="0", MIGRATOR_BACKUP="off")
+        run.wait_for_event("revision.blocked")
+        (blocker,) = facts()["blockers"]
+        text = status().stdout
+    assert run.finish().exit_code == 0
+    assert (blocker["application"], blocker["age_seconds"], blocker["query"]) == ("the DBA", None, None)
+    assert "GRANT pg_read_all_stats to this role" in text
+
+
+def test_what_stands_unfinished_is_told_with_its_remedy(
+    facts: Callable[..., dict[str, Any]], status: Callable[..., Result], project: Project, target: Target
+) -> None:
+    write_journal(project, "a1")
+    target.execute(
+        "CREATE TABLE busy (i int); INSERT INTO busy VALUES (1), (1);"
+        "ALTER TABLE busy ADD CONSTRAINT positive CHECK (i > 0) NOT VALID"
+    )
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        target.execute("CREATE UNIQUE INDEX CONCURRENTLY ix_busy ON busy (i)")
+    drop = 'DROP INDEX CONCURRENTLY "public"."ix_busy"'
+    rebuild = 'REINDEX INDEX CONCURRENTLY "public"."ix_busy"'
+    validate = 'ALTER TABLE "public"."busy" VALIDATE CONSTRAINT "positive"'
+    told = facts()
+    assert told["invalid_indexes"] == [
+        {"schema": "public", "name": "ix_busy", "table": "busy", "remedy": f"{rebuild}, or {drop}"}
+    ]
+    assert told["unvalidated_constraints"] == [
+        {"schema": "public", "name": "positive", "table": "busy", "remedy": validate}
+    ]
+    lines = status().stdout.splitlines()
+    assert f"INVALID    index public.ix_busy on busy: {rebuild}, or {drop}" in lines
+    assert f"NOT VALID  positive on public.busy: {validate}" in lines
+    target.execute(drop)
+    target.execute(validate)
+    assert (facts()["invalid_indexes"], facts()["unvalidated_constraints"]) == ([], [])
 
 
 def test_who_may_not_read_the_ledger_is_told_the_grant(
