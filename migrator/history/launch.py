@@ -15,6 +15,7 @@ from migrator.history.release import env_source, is_async
 from migrator.postgres.catalog import BEING_BUILT
 from migrator.postgres.keepalives import SERVER_AT_WORK, UNENDING
 from migrator.postgres.leader import FENCE_SQL
+from migrator.postgres.session import Way
 from migrator.settings import Dsn, Settings
 
 # Which database a session is in, as text: a pooler or a proxy cannot disguise it.
@@ -46,6 +47,7 @@ class Launch:
     application: str
     stop: Stop
     is_scratch: bool = False
+    way_through_pooler: Way | None = None  # the one that was proven, if any
 
     def history(self) -> WorkerProcess:
         """A worker that asks Alembic for the revisions; it connects to nothing."""
@@ -150,6 +152,7 @@ class Launch:
             "identity_sql": IDENTITY_SQL,
             "identity": self.identity,
             "role": self.settings.role,
+            "way_through_pooler": self.way_through_pooler,
             "scratch": self.dsn.libpq() if self.is_scratch else None,
             **mode,
         }

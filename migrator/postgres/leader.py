@@ -28,11 +28,11 @@ from migrator.errors import (
     DatabaseUnavailable,
     InterruptedMidway,
     LeaderBusy,
-    PolicyRefused,
 )
+from migrator.postgres.pooler import Admission
 from migrator.postgres.readiness import why_unwritable
 from migrator.postgres.refusal import Verdict, verdict
-from migrator.postgres.session import Connector, Session, first_line
+from migrator.postgres.session import Session, Way, first_line
 
 # "MGRT": one constant key will do, since advisory locks belong to a database already.
 _CLASS = 0x4D475254
@@ -73,8 +73,9 @@ class Holder:
 class LeaderLock:
     """Leadership, for as long as its session lives."""
 
-    def __init__(self, session: Session, token: int, clock: Clock) -> None:
+    def __init__(self, session: Session, token: int, clock: Clock, way: Way | None) -> None:
         """Take over the session that holds the locks."""
+        self.way_through_pooler = way  # None where nothing stands between us and Postgres
         self._session = session
         self._token = token
         self._clock = clock
@@ -117,15 +118,6 @@ class LeaderLock:
         self._session.close()
 
 
-def refuse_pooler(session: Session) -> None:
-    """Raise `PolicyRefused` if a pooler stands between us and Postgres: a session lock would be worthless."""
-    if session.client_side_pid != session.value("SELECT pg_backend_pid()"):
-        raise PolicyRefused(
-            "the connection goes through a pooler, where a session lock belongs to nobody",
-            remedy="set MIGRATOR_DIRECT_DATABASE_URL to Postgres itself",
-        )
-
-
 def current_leader(session: Session) -> tuple[Holder, ...]:
     """Who leads now; nobody where we may not look, and on a standby, where nothing can be seen of it."""
     return _holders(session, _LEADER)
@@ -142,8 +134,7 @@ def working_sessions(session: Session) -> tuple[int, ...]:
 
 
 def take_leadership(
-    connector: Connector,
-    clock: Clock,
+    admission: Admission,
     patience: timedelta,
     *,
     is_needless: Callable[[Session], bool],
@@ -155,8 +146,9 @@ def take_leadership(
 
     Raises:
         LeaderBusy: patience ended. DatabaseUnavailable: it ended while Postgres did not answer.
-        PolicyRefused: a pooler stands in between. AccessDenied: Postgres refuses us now.
+        PolicyRefused: a pooler stands in between, not allowed or not proven. AccessDenied: we are refused.
     """
+    clock = admission.clock
     started = clock.monotonic()
     limit = patience.total_seconds()
     number = 0
@@ -165,11 +157,11 @@ def take_leadership(
         tried_at = clock.monotonic()
         waited = tried_at - started
         is_loud = waited - told_at >= _TOLD_EVERY_SECONDS or waited >= limit
-        found = _try_to_lead(connector, None if number == 0 else is_needless, names_holders=is_loud)
+        found = _try_to_lead(admission, None if number == 0 else is_needless, names_holders=is_loud)
         if found is None:
             return None
         if isinstance(found, Session):
-            return _lead(found, clock, limit - (clock.monotonic() - started))
+            return _lead(found, admission, limit - (clock.monotonic() - started))
         if is_loud:
             told_at = waited
             told(found.holders, clock.monotonic() - started)
@@ -197,7 +189,7 @@ class _InVain:
 
 
 def _try_to_lead(
-    connector: Connector, is_needless: Callable[[Session], bool] | None, *, names_holders: bool
+    admission: Admission, is_needless: Callable[[Session], bool] | None, *, names_holders: bool
 ) -> Session | _InVain | None:
     """The session that now holds the leader key, or who holds it; None when nothing is left to do.
 
@@ -205,16 +197,18 @@ def _try_to_lead(
     server that is full, restarting or out of reach is busy, not broken: patience for the leader covers it.
     """
     try:
-        session = connector.open()
+        session = admission.connector.open()
     except psycopg.OperationalError as error:
         if verdict(error) is Verdict.REFUSED:
             raise AccessDenied(f"Postgres refused the connection: {first_line(error)}") from error
         return _InVain(reason=first_line(error))
     leads = False
     try:
-        if is_needless is None:  # the first try: the state was read a moment ago
-            refuse_pooler(session)
-        elif is_needless(session):
+        if not admission.is_given:  # later tries go the same way
+            admission.examine(session)
+        if admission.way is not None:  # whoever looks does not dare to set it through a pooler
+            session.rows("SELECT set_config('lock_timeout', '2s', false)")
+        if is_needless is not None and is_needless(session):  # at first the state was read a moment ago
             return None
         if _try(session, "pg_try_advisory_lock", _LEADER):
             # A standby gives away advisory locks of its own; it may have taken a primary's place meanwhile.
@@ -230,9 +224,11 @@ def _try_to_lead(
             session.close()
 
 
-def _lead(session: Session, clock: Clock, left_seconds: float) -> LeaderLock:
+def _lead(session: Session, admission: Admission, left_seconds: float) -> LeaderLock:
     """Hold the token, keep the session alive, and wait until no session of an earlier leader is left."""
+    clock = admission.clock
     try:
+        admission.examine(session)  # this very one, which may have waited for long
         session.hold_on()
         token = secrets.randbits(62)
         session.rows("SELECT pg_advisory_lock(%s)", [token])
@@ -240,7 +236,7 @@ def _lead(session: Session, clock: Clock, left_seconds: float) -> LeaderLock:
     except BaseException:  # or we would go on leading without doing anything
         session.close()
         raise
-    return LeaderLock(session, token, clock)
+    return LeaderLock(session, token, clock, admission.way)
 
 
 def _wait_for_fence(session: Session, clock: Clock, left_seconds: float) -> None:

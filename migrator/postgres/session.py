@@ -1,9 +1,10 @@
 """One connection to Postgres: autocommit, patient with no one, and translating the driver's errors."""
 
+import select
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import psycopg
 
@@ -34,6 +35,15 @@ _USUAL_SECONDS, _SHORTEST_SECONDS = 5.0, 2.0
 # What the driver makes of a connect_timeout without an end.
 _ENDLESS_SECONDS = 130
 _LOST_SESSION = ("08", "57P", "53", "58")
+
+
+class Way(NamedTuple):
+    """How a client addresses its session: by this a pooler chooses the pool."""
+
+    host: str
+    port: int
+    database: str
+    user: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +160,12 @@ class Session:
         return self._connection.info.dbname
 
     @property
+    def way(self) -> Way:
+        """How this session was addressed, as libpq knows it."""
+        info = self._connection.info
+        return Way(info.host, info.port, info.dbname, info.user)
+
+    @property
     def server_version(self) -> int:
         """The server's version number, as 160014."""
         return self._connection.info.server_version
@@ -170,6 +186,35 @@ class Session:
     def value(self, query: str, parameters: Sequence[Any] | None = None) -> Any:
         """The only value of an answer."""
         return self.row(query, parameters)[0]
+
+    def value_within(self, query: str, seconds: float) -> str | None:
+        """The only value of an answer, as text; None if none came in time: then only `close` is left."""
+        server = self._connection.pgconn
+        server.send_query(query.encode())
+        server.flush()
+        while server.is_busy():
+            if not self._has_news(seconds):
+                return None
+            server.consume_input()
+        results = list(iter(server.get_result, None))
+        value = results[0].get_value(0, 0) if results[0].ntuples else None
+        return None if value is None else value.decode()
+
+    def heard(self, seconds: float) -> str | None:
+        """The next notification's payload, without a word to the server; None if none comes in time."""
+        try:
+            with self._stop.interruptible():
+                found = list(self._connection.notifies(timeout=seconds, stop_after=1))
+        except psycopg.Error as error:
+            raise translated(error) from error
+        return found[0].payload if found else None
+
+    def _has_news(self, seconds: float) -> bool:
+        """Wait for the server to say something."""
+        socket = self._connection.fileno()
+        ready, _, _ = select.select([socket, self._stop.wakeup], [], [], seconds)
+        self._stop.check()
+        return socket in ready
 
     def hold_on(self) -> None:
         """Stay open for as long as we live, and no longer: a server hears nothing of a client it lost.

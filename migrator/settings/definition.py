@@ -171,6 +171,13 @@ class Settings:
         value="warn",
         default="`warn`",
     )
+    on_pooler: Literal["refuse", "session"] = _setting(
+        values.choice("refuse", "session"),
+        "a pooler in between: `refuse`, or `session` when a session-mode pooler has been proven; `pg_dump` "
+        "never goes through one",
+        value="refuse",
+        default="`refuse`",
+    )
     backup: Literal["auto", "always", "off"] = _setting(
         values.choice("auto", "always", "off"),
         "`auto` (something is pending and the database is not empty), `always` (also with nothing to do), "

@@ -10,6 +10,7 @@ from migrator.history.sight import Sight, judge, look
 from migrator.ledger import Ledger
 from migrator.model import RevisionId
 from migrator.postgres.leader import take_leadership
+from migrator.postgres.pooler import Admission
 from migrator.steps.desk import Desk
 from migrator.steps.keep import record_lineage, record_version_tables, tell_unproven, written
 
@@ -34,8 +35,7 @@ def introduce(desk: Desk, release: Release) -> None:
     """
     try:
         lock = take_leadership(
-            desk.connector,
-            desk.clock,
+            Admission(desk.connector, desk.clock, desk.settings.on_pooler),
             timedelta(0),
             is_needless=lambda _: False,
             told=lambda _holders, _seconds: None,

@@ -9,6 +9,7 @@ from migrator.history.upgrade import Upgrader
 from migrator.model import VersionTable
 from migrator.postgres.catalog import database_size_bytes, invalid_indexes, object_names, read_version_rows
 from migrator.postgres.leader import Holder, LeaderLock, take_leadership
+from migrator.postgres.pooler import Admission
 from migrator.postgres.scratch import drop_leftovers, leftovers, scratch_prefix
 from migrator.postgres.session import Session
 from migrator.postgres.unvalidated import unvalidated_constraints
@@ -46,7 +47,10 @@ def lead(desk: Desk, account: Account, release: Release, sight: Sight) -> Leader
         return True
 
     lock = take_leadership(
-        desk.connector, desk.clock, desk.settings.leader_timeout, is_needless=is_needless, told=told
+        Admission(desk.connector, desk.clock, desk.settings.on_pooler),
+        desk.settings.leader_timeout,
+        is_needless=is_needless,
+        told=told,
     )
     if lock is not None:
         desk.events.record(
@@ -75,7 +79,9 @@ def take_stock(desk: Desk, account: Account, lock: LeaderLock, release: Release)
     sight = judge(seen, release)
     tell(sight, release, desk.events)
     account.saw(sight.state)
-    upgrader = Upgrader(listener_for(desk, release, identity, lock.keep_proving), lock)
+    upgrader = Upgrader(
+        listener_for(desk, release, identity, lock.keep_proving, lock.way_through_pooler), lock
+    )
     return Leadership(
         desk, lock, release, upgrader, sight, is_empty, invalid, unvalidated, server_version=server_version
     )

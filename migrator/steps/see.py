@@ -1,9 +1,10 @@
 """See: the release and the state of the database, for commands that only look."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from migrator.account import Account
-from migrator.errors import RevisionsInvalid
+from migrator.errors import InterruptedMidway, PolicyRefused, RevisionsInvalid
 from migrator.history.attempt import Attempt, must_have_run
 from migrator.history.failure import READ_ONLY, judged
 from migrator.history.launch import IDENTITY_SQL
@@ -11,6 +12,8 @@ from migrator.history.listen import Listener
 from migrator.history.release import Release
 from migrator.history.sight import Sight, judge, look
 from migrator.model import VersionTable
+from migrator.postgres.pooler import Admission
+from migrator.postgres.session import Session, Way
 from migrator.steps.begin import load, wait_for_postgres
 from migrator.steps.desk import Desk
 from migrator.steps.launching import listener_for
@@ -41,13 +44,26 @@ def see(desk: Desk, account: Account) -> View:
         desk = desk.at(session)
         identity = str(session.value(IDENTITY_SQL))
         seen = look(session, release)
-    listener = listener_for(desk, release, identity, desk.stop.check)
+        way = _way_through_pooler(desk, session)
+    listener = listener_for(desk, release, identity, desk.stop.check, way)
     view = View(desk, release, judge(seen, release), listener)
     if view.sight.state is None:
         with account.phase("discover"):
             view = replace(view, sight=_sight_of(view, _discovered(listener)))
     account.saw(view.sight.state)
     return view
+
+
+def _way_through_pooler(desk: Desk, session: Session) -> Way | None:
+    """The way that workers may go through a pooler too, if there is one and it is proven.
+
+    Looking needs no proof: it is a worker's session that is refused without it.
+    """
+    admission = Admission(desk.connector, desk.clock, desk.settings.on_pooler)
+    with suppress(PolicyRefused, InterruptedMidway):
+        admission.examine(session)
+        return admission.way
+    return None
 
 
 def _sight_of(view: View, tables: tuple[VersionTable, ...]) -> Sight:

@@ -67,3 +67,16 @@ def client_side_pid(dbapi_connection: Any) -> int:
     driver = getattr(dbapi_connection, "_connection", dbapi_connection)
     pid = getattr(driver, "get_server_pid", None) or getattr(driver, "get_backend_pid", None)
     return int(pid() if pid else driver.info.backend_pid)
+
+
+def way_of(dbapi_connection: Any) -> list[Any]:
+    """Host (or socket folder), port, database and user, as the client names them: a pooler goes by these."""
+    driver = getattr(dbapi_connection, "_connection", dbapi_connection)
+    if hasattr(driver, "info"):
+        info = driver.info
+        return [info.host, info.port, info.dbname, info.user]
+    address, who = driver._addr, driver._params  # noqa: SLF001 - asyncpg tells them nowhere else
+    if isinstance(address, str):
+        folder, _, port = address.rpartition("/.s.PGSQL.")
+        address = (folder, int(port))
+    return [*address, who.database, who.user]

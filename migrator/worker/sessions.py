@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 from migrator.worker.address import redirect, redirect_drivers
 from migrator.worker.concurrently import Concurrently
-from migrator.worker.driver import ask, ask_through, client_side_pid, is_autocommit, literal
+from migrator.worker.driver import ask, ask_through, client_side_pid, is_autocommit, literal, way_of
 from migrator.worker.errors import Refused, Stopped
 from migrator.worker.orders import Orders
 from migrator.worker.reports import Reports
@@ -38,6 +38,7 @@ class Sessions:
         self._target = orders["identity"]
         self._options: str = orders["libpq_options"]
         self._role: str | None = orders.get("role")
+        self._way_through_pooler: list[Any] | None = orders.get("way_through_pooler")
         self._scratch: dict[str, str] | None = orders.get("scratch")
         self._report = report
         self._watch = watch
@@ -93,10 +94,10 @@ class Sessions:
                 "scratch",
                 f"env.py reached {identity.rsplit('/', 2)[0]} by a way that could not be redirected",
             )
-        if ours and pooled:
+        if ours and pooled and way_of(dbapi_connection) != self._way_through_pooler:
             dbapi_connection.rollback()
-            raise Refused("pooler", "env.py's session goes through a pooler, which would hand it to others")
-        if not pooled:
+            raise Refused("pooler", self._why_not_pooled())
+        if ours or not pooled:
             self._limit(dbapi_connection)
         if ours and self._role is not None:
             ask(dbapi_connection, f"SELECT set_config('role', {literal(self._role)}, false)")
@@ -106,6 +107,11 @@ class Sessions:
         self._report("session", pid=pid, start=start, ours=ours, identity=identity)
         if ours and not fenced:
             raise Refused("leader", "another runner leads: this session may not migrate")
+
+    def _why_not_pooled(self) -> str:
+        if self._way_through_pooler is None:
+            return "env.py's session goes through a pooler, which would hand it to others"
+        return "env.py's session goes through a pooler by another way than the one that was proven to be safe"
 
     def _limit(self, dbapi_connection: Any) -> None:
         sql = ", ".join(f"({literal(name)}, {literal(value)})" for name, value in self._set.items())

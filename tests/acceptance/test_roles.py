@@ -3,13 +3,14 @@
 import dataclasses
 import secrets
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from psycopg import sql
 
 from tests.support.environment import ASYNC_ENV
 from tests.support.journal import journal, version, write_journal
+from tests.support.pgbouncer import PgBouncer
 from tests.support.project import Project
 from tests.support.replay import forget_version, let_make_databases, scratch_databases
 from tests.support.runner import Migrator
@@ -64,6 +65,22 @@ def test_everything_a_run_makes_belongs_to_the_owner(
     again = as_owner()
     assert (again.exit_code, bool(again.last["backup"])) == (0, True), again.last
     assert target.value("SELECT me FROM more") == target.user
+
+
+def test_everything_belongs_to_the_owner_through_a_session_pooler_too(
+    as_owner: Migrator,
+    project: Project,
+    target: Target,
+    login: Target,
+    pgbouncer: Callable[..., PgBouncer],
+) -> None:
+    write_journal(project, "a1")
+    pooler = pgbouncer(login, pool_mode="session")
+    result = as_owner(DATABASE_URL=pooler.url, MIGRATOR_ON_POOLER="session")
+    assert result.exit_code == 0, result.last
+    assert owners(target) == [target.user]
+    with pooler.target.connect() as app:
+        assert app.execute("SELECT current_user").fetchone() == (login.user,)
 
 
 @pytest.mark.usefixtures("any_cluster")

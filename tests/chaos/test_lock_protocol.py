@@ -26,6 +26,7 @@ from hypothesis.stateful import (
 
 from migrator.clock import Stop
 from migrator.postgres.leader import FENCE_SQL, LeaderLock, take_leadership
+from migrator.postgres.pooler import Admission
 from migrator.postgres.session import Connector, Session
 from migrator.settings import Dsn
 from tests.chaos.matrix import IS_LONG, SEED
@@ -152,8 +153,7 @@ class Runner:
     def _work(self) -> None:
         try:
             self.lock = take_leadership(
-                self._connector,
-                TurnClock(self._turns),
+                Admission(self._connector, TurnClock(self._turns), "refuse"),
                 timedelta(minutes=1),
                 is_needless=lambda _: False,
                 told=lambda _holders, _seconds: None,

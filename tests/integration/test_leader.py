@@ -11,6 +11,7 @@ import pytest
 from migrator.clock import Stop, SystemClock
 from migrator.errors import AccessDenied, DatabaseUnavailable, InterruptedMidway, LeaderBusy, PolicyRefused
 from migrator.postgres.leader import FENCE_SQL, Holder, LeaderLock, take_leadership
+from migrator.postgres.pooler import Admission, OnPooler
 from migrator.postgres.session import Connector, Session
 from migrator.settings import Dsn, Secret
 from tests.support.clock import HandClock
@@ -38,8 +39,10 @@ def lead(
     *,
     is_needless: Callable[[Session], bool] = needed,
     told: Callable[[tuple[Holder, ...], float], None] = unheard,
+    on_pooler: OnPooler = "refuse",
 ) -> LeaderLock:
-    lock = take_leadership(connector, clock or HandClock(), patience, is_needless=is_needless, told=told)
+    admission = Admission(connector, clock or HandClock(), on_pooler)
+    lock = take_leadership(admission, patience, is_needless=is_needless, told=told)
     assert lock is not None
     return lock
 
@@ -203,7 +206,8 @@ def test_who_waits_does_not_hold_up_an_index_that_is_built_concurrently(
 
 def test_who_finds_nothing_left_to_do_does_not_lead(target: Target, connector: Connector) -> None:
     with leading(connector):
-        found = take_leadership(connector, HandClock(), PATIENT, is_needless=lambda _: True, told=unheard)
+        admission = Admission(connector, HandClock(), "refuse")
+        found = take_leadership(admission, PATIENT, is_needless=lambda _: True, told=unheard)
     assert found is None
     assert eventually(lambda: sessions(target, "migrator test") == 0, seconds=5)
 
