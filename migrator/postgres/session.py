@@ -54,6 +54,7 @@ class Connector:
     application: str
     stop: Stop
     role: str | None = None  # what `SET ROLE` makes of the login role
+    trusts_pooler: bool = False  # to end what we set in a session together with it
 
     def open(
         self, *, timeout_seconds: float = _USUAL_SECONDS, longest_seconds: float | None = None
@@ -83,7 +84,11 @@ class Connector:
 
     def _set_role(self, connection: psycopg.Connection[tuple[Any, ...]], role: str) -> None:
         try:
-            connection.execute("SELECT set_config('role', %s, false)", [role])
+            # A role that stayed set in a pooler's hands would be the app's.
+            connection.execute(
+                "SELECT set_config('role', %s, false) WHERE %s OR pg_backend_pid() = %s",
+                [role, self.trusts_pooler, connection.info.backend_pid],
+            )
         except psycopg.OperationalError:
             connection.close()
             raise

@@ -33,7 +33,13 @@ class Desk:
     @property
     def connector(self) -> Connector:
         """Opens sessions to the target."""
-        return Connector(self.dsn, self.application, self.stop, self.settings.role)
+        return Connector(
+            self.dsn,
+            self.application,
+            self.stop,
+            self.settings.role,
+            trusts_pooler=self.settings.on_pooler == "session",
+        )
 
     def at(self, session: Session) -> Self:
         """The same desk, bound to the one server that this session reached."""

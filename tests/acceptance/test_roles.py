@@ -83,6 +83,22 @@ def test_everything_belongs_to_the_owner_through_a_session_pooler_too(
         assert app.execute("SELECT current_user").fetchone() == (login.user,)
 
 
+@pytest.mark.parametrize("on_pooler", ["refuse", "session"])
+def test_the_owners_role_does_not_stay_set_in_a_transaction_poolers_hands(
+    as_owner: Migrator,
+    project: Project,
+    login: Target,
+    pgbouncer: Callable[..., PgBouncer],
+    on_pooler: str,
+) -> None:
+    write_journal(project, "a1")
+    pooler = pgbouncer(login, pool_mode="transaction")
+    result = as_owner(DATABASE_URL=pooler.url, MIGRATOR_ON_POOLER=on_pooler)
+    assert result.exit_code == 13, result.last
+    with pooler.target.connect(prepare_threshold=None) as app:
+        assert app.execute("SELECT current_user").fetchone() == (login.user,)
+
+
 @pytest.mark.usefixtures("any_cluster")
 def test_every_command_works_as_the_owner(
     as_owner: Migrator, project: Project, target: Target, login: Target
