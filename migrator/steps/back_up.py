@@ -7,6 +7,7 @@ from migrator.backup.client import find_client
 from migrator.backup.dump import About, Dumper
 from migrator.backup.lasting import Surroundings
 from migrator.backup.store import FileStore
+from migrator.errors import PolicyRefused
 from migrator.history.state import State
 from migrator.model import Backup
 from migrator.steps.leadership import Leadership
@@ -23,6 +24,7 @@ def back_up(leadership: Leadership, account: Account, state: State | None) -> No
     if reason := _reason_to_skip(leadership, state):
         leadership.desk.events.record("backup.skipped", f"no backup: {reason}", reason=reason)
         return
+    refuse_dump_through_pooler(leadership, state)
     dumper = _dumper(leadership, account)
     desk, size = leadership.desk, account.database_size_bytes or 0
     desk.events.record(
@@ -36,6 +38,19 @@ def back_up(leadership: Leadership, account: Account, state: State | None) -> No
         About(desk.run_id, desk.settings.app, desk.settings.release, account.database, heads)
     )
     desk.events.record("backup.verified", f"backup proven: {backup.location}", **backup.facts)
+
+
+def refuse_dump_through_pooler(leadership: Leadership, state: State | None) -> None:
+    """Raise `PolicyRefused` if a backup is to be taken, and only a pooler leads to the database.
+
+    pg_dump empties the search path of its session: a pooler that hands it on breaks the app.
+    """
+    if leadership.lock.way_through_pooler is None or _reason_to_skip(leadership, state):
+        return
+    raise PolicyRefused(
+        "a backup is due, and pg_dump never goes through a pooler",
+        remedy="set MIGRATOR_DIRECT_DATABASE_URL to Postgres itself, or MIGRATOR_BACKUP=off",
+    )
 
 
 def _dumper(leadership: Leadership, account: Account) -> Dumper:

@@ -148,6 +148,23 @@ def test_the_lock_of_a_run_that_was_killed_behind_a_session_pooler_is_free_withi
 
 
 @pytest.mark.usefixtures("pending")
+def test_a_dump_never_goes_through_a_pooler(migrator: Migrator, target: Target, pgbouncer: PoolerOf) -> None:
+    pooler = pgbouncer(pool_mode="session")
+    refused = migrator(DATABASE_URL=pooler.url, MIGRATOR_ON_POOLER="session")
+    assert_refused(refused, "pg_dump", "MIGRATOR_DIRECT_DATABASE_URL", "MIGRATOR_BACKUP=off")
+    assert not refused.named("attempt.started")
+    assert journal(target) == ["a1"]
+    asked = pooler.log.count("login attempt")
+    cured = migrator(
+        DATABASE_URL=pooler.url, MIGRATOR_DIRECT_DATABASE_URL=target.url, MIGRATOR_ON_POOLER="session"
+    )
+    assert cured.exit_code == 0, cured.last
+    assert any(migrator.backups.rglob("*.dump"))
+    assert pooler.log.count("login attempt") == asked
+    assert journal(target) == ["a1", "b2"]
+
+
+@pytest.mark.usefixtures("pending")
 def test_without_a_backup_a_session_pooler_will_do(
     migrator: Migrator, target: Target, pgbouncer: PoolerOf
 ) -> None:
@@ -229,3 +246,17 @@ def test_whoever_only_looks_may_look_through_any_pooler(
     with pooler.target.connect(prepare_threshold=None) as app:
         assert app.execute("SHOW lock_timeout").fetchone() == ("0",)
         assert app.execute(LOCKS.encode()).fetchone() == (0,)
+
+
+def test_a_role_does_not_stay_set_in_a_poolers_hands(
+    migrator: Migrator, project: Project, target: Target, pgbouncer: PoolerOf
+) -> None:
+    write_journal(project, "a1")
+    assert migrator().exit_code == 0
+    pooler = pgbouncer(pool_mode="transaction", default_pool_size="1")
+    with target.admin() as session:
+        session.execute(f"GRANT pg_monitor TO {target.user}".encode())
+    for arguments in ([], ["gate"]):
+        migrator(*arguments, DATABASE_URL=pooler.url, MIGRATOR_ROLE="pg_monitor")
+        with pooler.target.connect(prepare_threshold=None) as app:
+            assert app.execute("SELECT current_user").fetchone() == (target.user,)
