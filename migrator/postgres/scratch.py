@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import psycopg
 
 from migrator.clock import STOPS
-from migrator.errors import AccessDenied, MigratorError, StateRefused
+from migrator.errors import AccessDenied, MigratorError, PolicyRefused, StateRefused
 from migrator.postgres.catalog import quoted
+from migrator.postgres.pooler import is_pooled
 from migrator.postgres.session import Connector, Session
 
 _PREFIX = "migrator_scratch_"
@@ -122,7 +123,7 @@ def scratch_database(
 
     Raises:
         StateRefused: the role may not create databases, the server has no such collation, or is of another
-            major version.
+            major version. PolicyRefused: only a pooler leads there, which knows no databases but its own.
     """
     name = f"{prefix}{int(time.time())}_{secrets.token_hex(4)}"
     with connector.reopen("the server of the scratch database") as session:
@@ -137,6 +138,11 @@ def scratch_database(
 
 
 def _create(session: Session, name: str, like: Likeness) -> None:
+    if is_pooled(session):
+        raise PolicyRefused(
+            "nothing can be proven through a pooler: it leads to no scratch database",
+            remedy="set MIGRATOR_DIRECT_DATABASE_URL to Postgres itself, or MIGRATOR_SCRATCH_DATABASE_URL",
+        )
     major = session.server_version // 10000
     if major != like.major:
         raise StateRefused(

@@ -213,6 +213,26 @@ def test_an_env_py_that_goes_straight_to_postgres_may_beside_a_proven_pooler(
     assert version(target) == ["a1"]
 
 
+def test_nothing_is_proven_by_replay_through_a_pooler(
+    migrator: Migrator, project: Project, target: Target, pgbouncer: PoolerOf
+) -> None:
+    write_journal(project, "a1")
+    target.execute("CREATE TABLE journal (revision text, at timestamptz DEFAULT clock_timestamp())")
+    with target.admin() as session:
+        session.execute(f"ALTER ROLE {target.user} CREATEDB".encode())
+    pooler = pgbouncer(pool_mode="session")
+    result = migrator(DATABASE_URL=pooler.url, MIGRATOR_BACKUP="off", MIGRATOR_ON_POOLER="session")
+    assert_refused(result, "scratch", "MIGRATOR_DIRECT_DATABASE_URL", "MIGRATOR_SCRATCH_DATABASE_URL")
+    beside = migrator(
+        DATABASE_URL=pooler.url,
+        MIGRATOR_BACKUP="off",
+        MIGRATOR_SCRATCH_DATABASE_URL=target.url,
+        MIGRATOR_ON_POOLER="session",
+    )
+    assert beside.exit_code == 0, beside.last
+    assert version(target) == ["a1"]
+
+
 @pytest.mark.usefixtures("pending")
 def test_a_plan_with_sql_runs_user_code_through_a_proven_pooler_alone(
     migrator: Migrator, pgbouncer: PoolerOf
