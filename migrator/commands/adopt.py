@@ -37,10 +37,11 @@ def adopt(desk: Desk, account: Account, *, stamp: bool, at: str | None, accept_d
         return account.failed(error)
     number = len(candidate.differences)
     differing = f", with {counted(number, 'difference')} accepted" if number else ""
+    differing = ", on your word alone: nothing could be compared" if candidate.uncompared else differing
     return account.concluded(
         f"the database is stamped {candidate}{differing}",
         revision=str(candidate),
-        accepted=[one.sentence for one in candidate.differences],
+        accepted=candidate.accepted,
     )
 
 
@@ -93,7 +94,7 @@ def _stamped(
             candidate = examine(leadership.desk, account, view.release, chosen, accepts=accepts)
         tables = write_stamp(leadership, account, candidate)
         sight = look_again(leadership, account, tables)
-        adopted(desk, view.release, sight, differences=[one.sentence for one in candidate.differences])
+        adopted(desk, view.release, sight, differences=candidate.accepted)
     finally:
         lock.release()
     return candidate

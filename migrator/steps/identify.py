@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from migrator.account import Account
-from migrator.errors import RecoveryFailed
+from migrator.errors import RecoveryFailed, StateRefused
 from migrator.history.release import Release
 from migrator.model import RevisionId
 from migrator.steps.desk import Desk
@@ -49,11 +49,17 @@ def examine(
 ) -> Candidate:
     """Compare with the revision that a person chose, or several, each of a branch of its own.
 
-    Raises `RecoveryFailed` when the schema differs and that is not accepted.
+    Raises `RecoveryFailed` when the schema differs and that is not accepted, `StateRefused` when nothing can
+    be compared and that is not.
     """
     model = _model(desk, release)
-    with account.phase("replay"):
-        proof = prove(desk, release, model, is_enough=lambda it: it.of(chosen) is not None)
+    try:
+        with account.phase("replay"):
+            proof = prove(desk, release, model, is_enough=lambda it: it.of(chosen) is not None)
+    except StateRefused as error:
+        if not accepts or "version_tables" in error.facts:  # of several, one would be stamped for all
+            raise
+        return _uncompared(desk, chosen, error)
     candidate = proof.of(chosen)
     if candidate is None:
         raise RecoveryFailed(
@@ -69,6 +75,17 @@ def examine(
             nearest=str(proof.nearest),
         )
     return candidate
+
+
+def _uncompared(desk: Desk, chosen: Sequence[RevisionId], error: StateRefused) -> Candidate:
+    """Where nothing can be replayed, a person's word is all there is."""
+    desk.events.record(
+        "hazard.found",
+        f"{', '.join(chosen)} is taken on your word alone: {error.message}",
+        level="warning",
+        remedy="before the next deploy, compare the schema by hand with what the revisions say",
+    )
+    return Candidate(tuple(chosen), (), (), uncompared=error.message)
 
 
 def others_of(candidate: Candidate, proof: Proof) -> str:

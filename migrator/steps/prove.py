@@ -29,6 +29,13 @@ class Candidate:
     heads: tuple[RevisionId, ...]
     differences: tuple[Difference, ...]
     foreign: tuple[Difference, ...]
+    uncompared: str | None = None  # why nothing could be compared
+
+    @property
+    def accepted(self) -> list[str]:
+        """What is taken for true in spite of it, when it is stamped."""
+        unknown = [f"nothing could be compared: {self.uncompared}"] if self.uncompared else []
+        return unknown + [one.sentence for one in self.differences]
 
     @property
     def is_match(self) -> bool:
@@ -114,6 +121,7 @@ def _refuse_several(tables: Sequence[VersionTable]) -> None:
             f"env.py keeps several version tables ({listed([str(one) for one in tables])}): which are "
             "at which revision cannot be told from a replay",
             remedy="stamp each by hand, or run once for each with MIGRATOR_ALEMBIC_X",
+            version_tables=[str(one) for one in tables],
         )
 
 

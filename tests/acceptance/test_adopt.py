@@ -384,9 +384,26 @@ def test_a_history_whose_first_tables_come_from_elsewhere_is_said_to_be_so(
         result = migrator("adopt")
     assert result.exit_code == 12, result.last
     assert "elsewhere" in result.last["remedy"]
+    assert migrator("adopt", "--at", "a1").exit_code == 12
     accepted = migrator("adopt", "--at", "a1", "--accept-differences")
-    assert accepted.exit_code == 12, accepted.last
-    assert "cannot be replayed" in accepted.last["error"]
+    assert accepted.exit_code == 0, accepted.last
+    assert "on your word alone" in accepted.last["message"]
+    assert version(owner) == ["a1"]
+    ((proven, differences),) = owner.rows("SELECT proven, differences FROM migrator.adoption")
+    assert not proven
+    assert "cannot be replayed" in differences[0]
+
+
+def test_without_createdb_a_persons_word_is_enough(
+    migrator: Migrator, project: Project, owner: Target
+) -> None:
+    project.write_revision("a1", upgrade="op.execute('CREATE TABLE shelf (id int)')")
+    owner.execute("CREATE TABLE shelf (id int)")
+    with owner.admin() as admin:
+        admin.execute(f'ALTER ROLE "{owner.user}" NOCREATEDB')
+    assert migrator("adopt", "--at", "a1").exit_code == 12
+    assert migrator("adopt", "--at", "a1", "--accept-differences").exit_code == 0
+    assert version(owner) == ["a1"]
 
 
 @pytest.fixture
