@@ -21,7 +21,7 @@ from migrator.clock import Clock, Stop, utc_now
 from migrator.errors import BackupFailed, PolicyRefused
 from migrator.model import Backup
 from migrator.postgres.catalog import table_count
-from migrator.postgres.keepalives import SERVER_AT_WORK
+from migrator.postgres.keepalives import CLIENT, SERVER_AT_WORK
 from migrator.postgres.session import Connector, Session
 from migrator.settings import Dsn
 
@@ -67,6 +67,9 @@ _LIBPQ_VARIABLES = {
 # The dump's locks end with its session: the server must notice a client that was killed, or that the network
 # lost in silence.
 _WATCHED = " ".join(f"-c {name}={value}" for name, value in SERVER_AT_WORK.items())
+# The same for pg_dump itself, which would wait for an answer for two hours. libpq has no variables for these;
+# the rest of the address, and the database's name, come from its variables all the same.
+_KEEPALIVES = " ".join(f"{name}={value}" for name, value in CLIENT.items())
 # A dump has a name of its own, and is kept in the encoding of its database.
 _NOT_FOR_A_DUMP = frozenset({"client_encoding", "fallback_application_name"})
 
@@ -148,6 +151,7 @@ class Dumper:
             f"--snapshot={snapshot}",
             f"--lock-wait-timeout={_LOCK_WAIT}",
             "--no-password",
+            f"--dbname={_KEEPALIVES}",
             *([f"--role={self.connector.role}"] if self.connector.role else []),
         ]
         options = address.get("PGOPTIONS", os.environ.get("PGOPTIONS", ""))

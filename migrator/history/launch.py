@@ -13,7 +13,7 @@ from migrator.history.process import WorkerProcess
 from migrator.history.project import Project
 from migrator.history.release import env_source, is_async
 from migrator.postgres.catalog import BEING_BUILT
-from migrator.postgres.keepalives import SERVER_AT_WORK, UNENDING
+from migrator.postgres.keepalives import CLIENT, SERVER_AT_WORK, UNENDING
 from migrator.postgres.leader import FENCE_SQL
 from migrator.postgres.session import Way
 from migrator.settings import Dsn, Settings
@@ -145,6 +145,7 @@ class Launch:
             "is_async": is_async(self.project),
             "configure": self._configure_options(),
             "parameters": dict(parameters),
+            "keepalives": dict(CLIENT),
             "concurrently_lock_timeout": str(milliseconds(self.settings.concurrently_lock_timeout)),
             "fence_sql": FENCE_SQL,
             "look_sql": None,

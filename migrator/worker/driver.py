@@ -6,8 +6,18 @@ every statement of ours goes through the driver, and is committed there when no 
 
 from __future__ import annotations
 
+import os
+import socket
 from typing import Any
 
+# libpq's words for what the kernel is asked. They are not put into the address: asyncpg takes none of them,
+# and an engine's own `creator` would not hear of them.
+_KERNELS_NAMES = {
+    "keepalives_idle": "TCP_KEEPIDLE",
+    "keepalives_interval": "TCP_KEEPINTVL",
+    "keepalives_count": "TCP_KEEPCNT",
+    "tcp_user_timeout": "TCP_USER_TIMEOUT",
+}
 _IDLE, _BEGUN = 0, 2  # psycopg2's TRANSACTION_STATUS_IDLE and STATUS_BEGIN
 
 
@@ -80,3 +90,16 @@ def way_of(dbapi_connection: Any) -> list[Any]:
         folder, _, port = address.rpartition("/.s.PGSQL.")
         address = (folder, int(port))
     return [*address, who.database, who.user]
+
+
+def keep_alive(dbapi_connection: Any, limits: dict[str, int]) -> None:
+    """Have the kernel notice that the server is gone: whoever waits for its answer sends nothing."""
+    driver = getattr(dbapi_connection, "_connection", dbapi_connection)
+    transport = getattr(driver, "_transport", None)
+    descriptor = (transport.get_extra_info("socket") if transport else driver).fileno()
+    with socket.socket(fileno=os.dup(descriptor)) as same:
+        if same.family in {socket.AF_INET, socket.AF_INET6}:
+            same.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for name, value in limits.items():
+                if hasattr(socket, _KERNELS_NAMES[name]):  # another system than Linux may lack some
+                    same.setsockopt(socket.IPPROTO_TCP, getattr(socket, _KERNELS_NAMES[name]), value)

@@ -6,7 +6,15 @@ from typing import Any, Callable
 
 from migrator.worker.address import redirect, redirect_drivers
 from migrator.worker.concurrently import Concurrently
-from migrator.worker.driver import ask, ask_through, client_side_pid, is_autocommit, literal, way_of
+from migrator.worker.driver import (
+    ask,
+    ask_through,
+    client_side_pid,
+    is_autocommit,
+    keep_alive,
+    literal,
+    way_of,
+)
 from migrator.worker.errors import Refused, Stopped
 from migrator.worker.orders import Orders
 from migrator.worker.reports import Reports
@@ -32,6 +40,7 @@ class Sessions:
     def __init__(self, orders: Orders, report: Reports, watch: Watch) -> None:
         """Fence in by these orders."""
         self._set = orders["parameters"]
+        self._keepalives: dict[str, int] = orders["keepalives"]
         self._fence = orders["fence_sql"]
         self._look = orders["look_sql"]
         self._identity = orders["identity_sql"]
@@ -84,6 +93,7 @@ class Sessions:
         if not any(name in driver for name in ("psycopg", "asyncpg")):
             self._report("stranger", driver=driver)
             return
+        keep_alive(dbapi_connection, self._keepalives)
         pid, start, identity = ask(
             dbapi_connection, f"SELECT pg_backend_pid(), ({_BACKEND_START}), ({self._identity})"
         )

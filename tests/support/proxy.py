@@ -5,6 +5,7 @@ import ctypes
 import socket
 import struct
 import threading
+from collections.abc import Mapping
 from typing import Final
 
 from migrator.demo.cluster import HOST, free_port
@@ -55,6 +56,16 @@ class TcpProxy:
         with self._lock:
             self._is_silent = True
             for end in (self._listener, *_ends(self._links)):
+                _drop_all(end)
+
+    def silence_one(self, port: int) -> None:
+        """Lose every packet of one connection: of the one that reaches the server from this port."""
+        with self._lock:
+            links = {
+                client: way for client, way in self._links.items() if way and way.getsockname()[1] == port
+            }
+            assert links, f"no connection reaches the server from port {port}"
+            for end in _ends(links):
                 _drop_all(end)
 
     def cut(self) -> None:
@@ -139,7 +150,7 @@ class TcpProxy:
             _hang_up(end)
 
 
-def _ends(links: dict[socket.socket, socket.socket | None]) -> tuple[socket.socket, ...]:
+def _ends(links: Mapping[socket.socket, socket.socket | None]) -> tuple[socket.socket, ...]:
     return tuple(end for link in links.items() for end in link if end is not None)
 
 
