@@ -9,13 +9,10 @@ from tests.support.journal import journal, version, write_journal
 from tests.support.project import Project
 from tests.support.runner import REPOSITORY, Migrator, Running
 from tests.support.sampler import connection_count
+from tests.support.sessions import leader
 from tests.support.target import Target
 from tests.support.waiting import eventually
 
-# "MGRT", 1: the leader key.
-LEADER = (
-    "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = 1296519764 AND objid = 1 AND granted"
-)
 MOST_CONNECTIONS = 30
 
 # A crowd shall not starve the other tests on this machine.
@@ -32,15 +29,6 @@ def crowd(migrator: Migrator, tmp_path: Path) -> Migrator:
     script = tmp_path / "nice.py"
     script.write_text(NICE.format(entrypoint=str(REPOSITORY / "entrypoint.py")))
     return dataclasses.replace(migrator, script=script)
-
-
-def leader(target: Target) -> int:
-    """Give the backend that leads."""
-    with target.admin() as session:
-        query = f"{LEADER} AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        row = session.execute(query.encode()).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def slow_run(migrator: Migrator, project: Project) -> Running:
@@ -104,24 +92,6 @@ def test_whoever_waited_while_another_did_it_all_has_nothing_to_do(
     assert second.named("lock.waited")
     assert not second.named("lock.acquired")
     assert journal(target) == ["a1"]
-
-
-def test_a_waiting_runner_does_not_block_a_concurrent_index_build(
-    migrator: Migrator, project: Project, target: Target
-) -> None:
-    write_journal(project, "a1", seconds=1)
-    project.write_revision(
-        "b2",
-        upgrade="""
-            with op.get_context().autocommit_block():
-                op.execute("CREATE INDEX CONCURRENTLY journal_at ON journal (at)")
-        """,
-    )
-    first = migrator.start()
-    first.wait_for_event("revision.started")
-    others = [migrator.start() for _ in range(3)]
-    assert [run.finish().exit_code for run in (first, *others)] == [0, 0, 0, 0]
-    assert target.value("SELECT indisvalid FROM pg_index WHERE indexrelid = 'journal_at'::regclass")
 
 
 @pytest.mark.usefixtures("any_cluster")

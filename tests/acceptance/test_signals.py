@@ -10,26 +10,23 @@ import pytest
 
 from migrator.demo.cluster import free_port
 from tests.support.clients import fake_pg_dump
-from tests.support.environment import ASYNC_ENV
 from tests.support.journal import journal, version, write_journal
 from tests.support.processes import children, worker_of
 from tests.support.project import Project
 from tests.support.proxy import TcpProxy
-from tests.support.runner import REPOSITORY, Migrator, Result, Running
+from tests.support.runner import REPOSITORY, Migrator
+from tests.support.stopping import (
+    OURS,
+    PATIENCE_SECONDS,
+    assert_nothing_goes_on,
+    assert_stopped,
+    both_signals,
+    in_a_long_statement,
+    told_to_stop,
+)
 from tests.support.target import Target
 from tests.support.waiting import eventually
 
-PATIENCE_SECONDS = 5.0
-CODES = {signal.SIGINT: (130, "INTERRUPTED"), signal.SIGTERM: (143, "TERMINATED")}
-SLEEPING = """
-SELECT pid FROM pg_stat_activity
-WHERE query LIKE '%pg_sleep(600%' AND state = 'active' AND pid <> pg_backend_pid()
-AND datname = current_database()
-"""
-OURS = """
-SELECT application_name FROM pg_stat_activity
-WHERE application_name LIKE 'migrator%' AND datname = current_database()
-"""
 # A name server that hears everything and never answers.
 SILENT = """
 import os, socket, subprocess, sys
@@ -39,7 +36,6 @@ server.bind(("127.0.0.77", 53))
 server.set_inheritable(True)
 os.execv(sys.executable, [sys.executable, {entrypoint!r}])
 """
-both_signals = pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
 
 # As in a container without an init: the entrypoint is PID 1 of a namespace of its own.
 PID_1 = """
@@ -47,37 +43,6 @@ import os, sys
 root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
 os.execvp("unshare", ["unshare", *root, "--pid", "--fork", "--mount-proc", sys.executable, {entrypoint!r}])
 """
-
-
-def told_to_stop(running: Running, number: signal.Signals) -> Result:
-    """Signal the runner and see that it ends in time."""
-    began = time.monotonic()
-    running.signal(number)
-    result = running.finish(20)
-    assert time.monotonic() - began < PATIENCE_SECONDS
-    assert_stopped(result, number)
-    return result
-
-
-def assert_stopped(result: Result, number: signal.Signals) -> None:
-    """See the signal's exit code and, as the last event, the end."""
-    code, name = CODES[number]
-    assert result.exit_code == code, result.last
-    assert (result.last["event"], result.last["exit_name"]) == ("run.finished", name)
-    assert result.named("signal.received")[0]["signal"] == number.name
-
-
-def assert_nothing_goes_on(target: Target) -> None:
-    """See that the statement is gone, our sessions with it, and that the leader lock is free."""
-    assert target.rows(SLEEPING) == []
-    assert eventually(lambda: target.rows(OURS) == [], seconds=2), target.rows(OURS)
-    assert target.value("SELECT pg_try_advisory_lock(1296519764, 1)")
-
-
-def in_a_long_statement(target: Target, running: Running) -> None:
-    """Wait until the server executes the revision's long statement."""
-    running.wait_for_event("revision.started")
-    assert eventually(lambda: target.rows(SLEEPING))
 
 
 @both_signals
@@ -111,30 +76,6 @@ def test_while_waiting_for_the_leader(
         running.wait_for_event("lock.waited")
         told_to_stop(running, number)
     assert version(target) == []
-
-
-@pytest.mark.usefixtures("any_cluster")
-@both_signals
-@pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "asyncpg"])
-def test_during_a_long_statement(
-    migrator: Migrator, project: Project, target: Target, driver: str, number: signal.Signals
-) -> None:
-    write_journal(project, "a1")
-    write_journal(project, "b2", seconds=600, begins=False)
-    if driver == "asyncpg":
-        project.write_env(ASYNC_ENV)
-    url = target.url.replace("postgresql:", f"postgresql+{driver}:")
-    running = migrator.start(DATABASE_URL=url, MIGRATOR_TRANSACTION="revision")
-    running.wait_for_event("revision.started", revision="b2")
-    in_a_long_statement(target, running)
-    worker = worker_of(running.pid)
-    result = told_to_stop(running, number)
-    assert result.last["revisions_applied"] == ["a1"]
-    assert (result.last["committed"], result.last["rolled_back"]) == (["a1"], ["b2"])
-    assert (journal(target), version(target)) == (["a1"], ["a1"])
-    assert_nothing_goes_on(target)
-    assert worker is not None
-    assert not Path(f"/proc/{worker}").exists()
 
 
 def test_a_worker_that_ignores_its_runner_is_ended_all_the_same(

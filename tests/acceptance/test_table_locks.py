@@ -4,12 +4,10 @@ import time
 
 import pytest
 
-from tests.support.environment import ASYNC_ENV
 from tests.support.journal import journal, version, write_journal
 from tests.support.project import Project
 from tests.support.runner import Migrator
 from tests.support.target import Target
-from tests.support.waiting import eventually
 
 ALTER = "op.execute('ALTER TABLE orders ADD COLUMN total int')"
 
@@ -135,38 +133,6 @@ def test_rows_that_somebody_else_changes_are_waited_for_with_the_longest_limit(
         time.sleep(1.5)  # five times the first rung
     result = running.finish()
     assert result.exit_code == 0, result.last
-    assert result.named("revision.failed") == ()
-
-
-@pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "asyncpg"])
-def test_a_concurrent_build_that_meets_a_lock_is_tried_again_in_place(
-    migrator: Migrator, project: Project, target: Target, driver: str
-) -> None:
-    write_journal(project, "a1")
-    assert migrator().exit_code == 0
-    if driver == "asyncpg":
-        project.write_env(ASYNC_ENV)
-    project.write_revision(
-        "b2",
-        upgrade="""
-            op.execute("CREATE TABLE notes (note text)")
-            with op.get_context().autocommit_block():
-                op.create_index("journal_at", "journal", ["at"], postgresql_concurrently=True)
-        """,
-    )
-    with target.connect() as session, session.transaction():
-        session.execute("INSERT INTO journal (revision) VALUES ('meanwhile')")
-        running = migrator.start(
-            MIGRATOR_BACKUP="off",
-            MIGRATOR_CONCURRENTLY_LOCK_TIMEOUT="400ms",
-            DATABASE_URL=target.url.replace("postgresql:", f"postgresql+{driver}:"),
-        )
-        assert eventually(lambda: any("trying again in place" in one["message"] for one in running.events)), (
-            running.events
-        )
-    result = running.finish()
-    assert result.exit_code == 0, result.last
-    assert target.value("SELECT indisvalid FROM pg_index WHERE indexrelid = 'journal_at'::regclass") is True
     assert result.named("revision.failed") == ()
 
 

@@ -1,19 +1,15 @@
 """One cell: bring a run to a point, do the fault to it, and see what must be true afterwards."""
 
-import contextlib
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final
-
-import psycopg
+from typing import Final
 
 from tests.chaos.faults import KILLED, OK, Fault, codes_of
 from tests.chaos.points import Hold, Point
 from tests.chaos.scene import BASE, Scene, must
 from tests.support.journal import version
+from tests.support.overlap import one_leader_at_a_time
 from tests.support.runner import Result, Running
 from tests.support.target import Target
 
@@ -172,39 +168,3 @@ def _see_nothing_left(scene: Scene) -> None:
     assert [name for name in files if not name.endswith((".dump", ".manifest.json"))] == []
     assert len(files) % 2 == 0, files
     assert scene.rows("SELECT datname FROM pg_database WHERE datname LIKE 'migrator%'") == []
-
-
-@contextlib.contextmanager
-def one_leader_at_a_time(target: Target) -> Iterator[None]:
-    """See, many times a second, that no two runs have changed something in transactions that are open."""
-    crowds: list[list[str]] = []
-    done = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(target, crowds, done), daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        done.set()
-        watcher.join(10)
-    assert crowds == []
-
-
-_WRITERS: Final = b"""
-SELECT DISTINCT application_name FROM pg_stat_activity
-WHERE datname = current_database() AND application_name LIKE 'migrator%worker' AND backend_xid IS NOT NULL
-"""
-
-
-def _watch(target: Target, crowds: list[list[str]], done: threading.Event) -> None:
-    session: psycopg.Connection[tuple[Any, ...]] | None = None
-    while not done.wait(0.04):
-        try:
-            session = session or target.admin()
-            names = [name for (name,) in session.execute(_WRITERS).fetchall()]
-        except psycopg.Error:  # the server is away
-            session = None
-            continue
-        if len(names) > 1:
-            crowds.append(names)
-    if session is not None:
-        session.close()
