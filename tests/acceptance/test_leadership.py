@@ -15,6 +15,15 @@ from tests.support.waiting import eventually
 
 MOST_CONNECTIONS = 30
 
+# Looks at who leads come before the commit, and what is deferred runs inside it.
+SLOW_COMMIT = """
+op.execute("CREATE FUNCTION doze() RETURNS trigger LANGUAGE plpgsql AS "
+           "'BEGIN PERFORM pg_sleep(1.5); RETURN NULL; END'")
+op.execute("CREATE CONSTRAINT TRIGGER late AFTER INSERT ON journal DEFERRABLE INITIALLY DEFERRED "
+           "FOR EACH ROW EXECUTE FUNCTION doze()")
+op.execute("INSERT INTO journal (revision) VALUES ('b2')")
+"""
+
 # A crowd shall not starve the other tests on this machine.
 NICE = """
 import os, sys
@@ -156,3 +165,22 @@ def test_a_leader_that_lost_its_lock_between_two_revisions_does_not_go_on(
     result = running.finish(15)
     assert result.exit_code == 34, result.last
     assert (journal(target), version(target)) == ([], [])
+
+
+def test_a_leader_that_lost_its_lock_in_its_last_commit_does_not_open_the_gate(
+    migrator: Migrator, project: Project, target: Target
+) -> None:
+    """The result is only looked at by a leader; one who loses the lock while looking has seen it already."""
+    write_journal(project, "a1")
+    project.write_revision("b2", upgrade=SLOW_COMMIT)
+    running = migrator.start()
+    asleep = "SELECT FROM pg_stat_activity WHERE query ILIKE 'COMMIT%' AND wait_event = 'PgSleep'"
+    assert eventually(lambda: target.rows(asleep)), running.events
+    with target.admin() as session:
+        session.execute("SELECT pg_terminate_backend(%s)", (leader(target),))
+    result = running.finish(15)
+    assert result.exit_code == 34, result.last
+    assert "leader lock was lost" in result.last["error"]
+    assert (journal(target), version(target)) == (["a1", "b2"], ["b2"])
+    assert result.last["committed"] == ["a1", "b2"]
+    assert migrator().exit_code == 0

@@ -130,8 +130,10 @@ def test_whoever_waits_for_a_leader_that_lost_its_lock_does_not_migrate_beside_i
         first.wait_for_event("revision.started", revision="b2")
         second = migrator.start(MIGRATOR_TRANSACTION=transaction)
         second.wait_for_event("lock.waited")
+        lost = leader(target)
         with target.admin() as session:
-            session.execute("SELECT pg_terminate_backend(%s)", (leader(target),))
+            session.execute("SELECT pg_terminate_backend(%s)", (lost,))
+        assert eventually(lambda: not target.rows("SELECT FROM pg_stat_activity WHERE pid = %s", lost))
         gate.touch()
         results = [first.finish(), second.finish()]
     assert [result.exit_code for result in results] == [34, 0], results[0].last

@@ -181,6 +181,6 @@ POINTS: Final = (
         is_dumped=True,
         pending=("b1", "i2"),
     ),
-    Point("verifying", _verifying, is_dumped=True, is_brief=True),
+    Point("verifying", _verifying, is_dumped=True),
     Point("pushing", _pushing, has_leader=False, is_dumped=True, is_over=True),
 )

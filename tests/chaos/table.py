@@ -94,8 +94,7 @@ def _legend() -> list[str]:
         reasons.setdefault(f"{fault.name}: {why}", []).append(point.name)
     lines = [
         "Each entry is the exit code of the run that was hit; the next run ended in 0 in every cell.",
-        "¹ The build had left an INVALID index: the next run named it, with the statement that drops it",
-        "(exit 14), and ended in 0 after that.",
+        "¹ The build had left an INVALID index: the run after it dropped it, said so, and built it again.",
         "",
         "– cannot be:",
         "",

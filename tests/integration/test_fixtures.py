@@ -208,6 +208,7 @@ class TestTargets:
             " FROM pg_roles WHERE rolname = current_user",
         )
         assert rights == [(False, False, False, False, False, True)]
+        assert target.rows("SELECT roleid FROM pg_auth_members WHERE member = current_user::regrole") == []
 
     def test_the_owner_may_do_what_a_migration_does(self, target: Target) -> None:
         target.execute("CREATE TABLE book (title text); CREATE SCHEMA shop; INSERT INTO book VALUES ('Emma')")
