@@ -111,7 +111,7 @@ def _bring_up(leadership: "Leadership", account: Account, *, retry: bool) -> Non
         return
     with book.booked(leadership, account) as entry:
         with account.phase("migrate"):
-            tables = migrate.migrate(leadership, account, entry.attempts)
+            tables = migrate.migrate(leadership, account, entry.attempts, ledger_run=entry.run_id)
         with account.phase("verify"):
             verify.verify(leadership, account, tables, entry.left_unvalidated)
 

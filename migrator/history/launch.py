@@ -63,14 +63,22 @@ class Launch:
         return self._start(limits, {"mode": "discover", "look_sql": look_sql})
 
     def upgrade(
-        self, look_sql: str, lock_timeout: timedelta, only: Collection[str] | None = None
+        self,
+        look_sql: str,
+        lock_timeout: timedelta,
+        only: Collection[str] | None = None,
+        ledger_run: str | None = None,
     ) -> WorkerProcess:
-        """A worker that upgrades to the target; of what a project's own command plans, `only` these."""
+        """A worker that upgrades to the target; of what a project's own command plans, `only` these.
+
+        What a revision commits by itself it keeps in the ledger, under this run.
+        """
         orders = {
             "mode": "upgrade",
             "look_sql": look_sql,
             "only": sorted(only) if only is not None else None,
             "data_lock_timeout": str(milliseconds(self.settings.lock_timeout)),
+            "ledger_run": ledger_run,
             "lock_patience_seconds": self.settings.lock_patience.total_seconds(),
         }
         return self._start(self._limits(lock_timeout), orders)

@@ -114,6 +114,9 @@ class Listener:
                 self._warn(f"{report['statement']}: {why}, trying again in place")
             case "cleared":
                 self._warn(f"an INVALID index of an interrupted build was in the way: {report['statement']}")
+            case "unrecorded":
+                what = f"what revision {report['id']} commits by itself is not kept in the ledger"
+                self._warn(f"{what} ({report['why']}): if it is lost midway, nobody can tell how far it got")
             case "started":
                 self._tell_started(report["id"], attempt)
             case "committed":

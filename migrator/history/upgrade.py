@@ -52,11 +52,13 @@ class Upgrader:
         patience: timedelta,
         *,
         wanted: Collection[RevisionId],
+        ledger_run: str | None,
         begun: Callable[[Attempt], None],
     ) -> Attempt:
         """Upgrade to the target, by `wanted` revisions alone where a project's own command chooses.
 
-        `begun` gets each attempt before it runs, and sees it fill.
+        `begun` gets each attempt before it runs, and sees it fill. `ledger_run` is under what the ledger
+        keeps what a revision commits by itself.
 
         An attempt that met a table lock is rolled back and made again, with a fresh worker, while patience
         lasts and as long as it committed nothing of an unfinished revision.
@@ -80,7 +82,8 @@ class Upgrader:
                 lock_timeout_seconds=limit.total_seconds(),
             )
             only = wanted if self.listener.launch.own_command else None
-            self.listener.follow(self.listener.launch.upgrade(self.lock.look_sql, limit, only), attempt)
+            worker = self.listener.launch.upgrade(self.lock.look_sql, limit, only, ledger_run)
+            self.listener.follow(worker, attempt)
             failure = attempt.failure
             if failure is None:
                 must_have_run(attempt)

@@ -1,5 +1,6 @@
-"""What was done to this database, kept in it: runs, revisions with parents, version tables, adoptions."""
+"""What was done to this database, kept in it: runs, revisions, version tables, adoptions, halves."""
 
+from migrator.ledger.halves import HalfApplied, read_half_applied
 from migrator.ledger.schema import exists
 from migrator.ledger.store import Digests, Ledger, RunEnd, RunStart, prepare
 from migrator.ledger.view import (
@@ -13,6 +14,7 @@ from migrator.ledger.view import (
 
 __all__ = [
     "Digests",
+    "HalfApplied",
     "LastTry",
     "Ledger",
     "LedgerView",
@@ -22,6 +24,7 @@ __all__ = [
     "has_only_failed_beginnings",
     "prepare",
     "read_digests",
+    "read_half_applied",
     "read_last_try",
     "read_ledger",
 ]

@@ -3,7 +3,8 @@
 `migrator.run` has a row per run that led and had something to do; `migrator.revision` a row per revision of
 the lineage, with parents, so that an older release can tell *ahead* from *diverged*; `migrator.version_table`
 names the version tables `env.py` configures, so that a deploy with nothing to do need not run it;
-`migrator.adoption` says which revisions were adopted, by whose word.
+`migrator.adoption` says which revisions were adopted, by whose word; `migrator.half_applied` what a revision
+committed that died before it was recorded.
 
 Any migrator meets ledgers of other versions. So a version only adds: tables, and columns that may be null.
 Whoever reads names what it reads, and takes what is absent for unknown; whoever writes names it too. A column
@@ -14,7 +15,7 @@ import re
 
 from migrator.postgres.session import Session
 
-VERSION = 2
+VERSION = 3
 
 _1 = """
 CREATE SCHEMA IF NOT EXISTS migrator;
@@ -72,6 +73,22 @@ CREATE TABLE IF NOT EXISTS migrator.adoption (
     differences text[] NOT NULL
 );
 """
+# `half_applied`: what a revision committed of itself before its version row was there, written by its own
+# session; `begun` was sent and may have been committed. Void once the row is there, or when `settled_at`.
+_3 = """
+CREATE TABLE IF NOT EXISTS migrator.half_applied (
+    run_id text NOT NULL,
+    version_table text NOT NULL,
+    revision text NOT NULL,
+    digest text NOT NULL,
+    committed text[] NOT NULL DEFAULT '{}',
+    committed_count int NOT NULL DEFAULT 0,
+    begun text,
+    noted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    settled_at timestamptz,
+    PRIMARY KEY (run_id, version_table, revision)
+);
+"""
 _COMMENT = "migrator ledger, version {}"
 
 
@@ -88,7 +105,7 @@ def bring_up_to_date(session: Session) -> None:
     """
     if _version(session) < VERSION:
         comment = _COMMENT.format(VERSION)
-        session.rows(f"BEGIN; {_1} {_2} COMMENT ON SCHEMA migrator IS '{comment}'; COMMIT")
+        session.rows(f"BEGIN; {_1} {_2} {_3} COMMENT ON SCHEMA migrator IS '{comment}'; COMMIT")
 
 
 def _version(session: Session) -> int:

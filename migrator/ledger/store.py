@@ -24,6 +24,8 @@ class RunStart:
     heads_before: tuple[RevisionId, ...]
     circumstances: str | None = None
     began_empty: bool = False
+    backup_location: str | None = None
+    backup_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,9 @@ class Ledger:
         """Record that a run leads and is about to change something; the time is the database's."""
         self._session.rows(
             "INSERT INTO migrator.run "
-            "(id, app, release, release_digest, started_at, heads_before, circumstances, began_empty) "
-            "VALUES (%s, %s, %s, %s, clock_timestamp(), %s, %s, %s)",
+            "(id, app, release, release_digest, started_at, heads_before, circumstances, began_empty, "
+            "backup_location, backup_sha256) "
+            "VALUES (%s, %s, %s, %s, clock_timestamp(), %s, %s, %s, %s, %s)",
             [
                 run.id,
                 run.app,
@@ -76,6 +79,8 @@ class Ledger:
                 list(run.heads_before),
                 run.circumstances,
                 run.began_empty,
+                run.backup_location,
+                run.backup_sha256,
             ],
         )
 
@@ -178,6 +183,14 @@ class Ledger:
         self._session.rows(
             "INSERT INTO migrator.adoption (revision, run_id, proven, differences) VALUES (%s, %s, %s, %s)",
             [revision, run_id, not differences, list(differences)],
+        )
+
+    def settle(self, revisions: Iterable[RevisionId]) -> None:
+        """Whatever was half applied of these is whole, or repaired by somebody whose word it is."""
+        self._session.rows(
+            "UPDATE migrator.half_applied SET settled_at = clock_timestamp() "
+            "WHERE settled_at IS NULL AND revision = ANY(%s)",
+            [list(revisions)],
         )
 
     def accept_digest(self, revision: RevisionId, digest: str | None, algorithm: int) -> bool:

@@ -19,8 +19,12 @@ from migrator.steps.progress import Progress
 
 @dataclass
 class Entry:
-    """What the body of a booked run learns for the book: each attempt, which fills while it lasts."""
+    """What the body of a booked run learns for the book: each attempt, which fills while it lasts.
 
+    `run_id` is under what the ledger has it; None where there is no ledger.
+    """
+
+    run_id: str | None = None
     attempts: list[Attempt] = field(default_factory=list)
 
     @property
@@ -54,9 +58,10 @@ class Entry:
 def booked(leadership: Leadership, account: Account) -> Iterator[Entry]:
     """Record that this run is about to change something, how far it is, and how it ended."""
     entry = Entry()
-    if not written(leadership.desk, lambda ledger: _begin(ledger, leadership)):
+    if not written(leadership.desk, lambda ledger: _begin(ledger, leadership, account)):
         yield entry
         return
+    entry.run_id = leadership.desk.run_id
     try:
         with Progress(leadership.desk, entry.attempts, leadership.release.graph.revisions):
             yield entry
@@ -68,7 +73,7 @@ def booked(leadership: Leadership, account: Account) -> Iterator[Entry]:
     written(leadership.desk, lambda ledger: _end(ledger, leadership, account, entry, None))
 
 
-def _begin(ledger: Ledger, leadership: Leadership) -> None:
+def _begin(ledger: Ledger, leadership: Leadership, account: Account) -> None:
     desk, release, state = leadership.desk, leadership.release, leadership.sight.state
     heads = state.heads if state else ()
     digest = source_digest(release.graph.revisions)
@@ -82,6 +87,8 @@ def _begin(ledger: Ledger, leadership: Leadership) -> None:
             heads_before=heads,
             circumstances=circumstances(release, desk.settings, digest),
             began_empty=leadership.is_empty,
+            backup_location=account.backup.location if account.backup else None,
+            backup_sha256=account.backup.sha256 if account.backup else None,
         )
     )
 
@@ -95,6 +102,8 @@ def _end(
     tables = entry.all_tables(leadership.sight.tables, is_whole=error is None)
     record_version_tables(ledger, release, tables, heads)
     record_lineage(ledger, release, heads, run_id=desk.run_id, applied=applied)
+    if error is None:
+        ledger.settle(release.graph.ancestors(heads))
     ledger.end(
         desk.run_id,
         RunEnd(

@@ -24,6 +24,7 @@ def remember(desk: Desk, release: Release, sight: Sight) -> None:
         tell_unproven(ledger, desk, heads)
         record_version_tables(ledger, release, tables, heads)
         record_lineage(ledger, release, heads, run_id=desk.run_id, applied={})
+        ledger.settle(release.graph.ancestors(heads))
 
     written(desk, write)
 

@@ -29,11 +29,13 @@ def discover_writing(leadership: Leadership) -> tuple[VersionTable, ...]:
         return leadership.upgrader.discover_writing().tables
 
 
-def migrate(leadership: Leadership, account: Account, attempts: list[Attempt]) -> tuple[VersionTable, ...]:
+def migrate(
+    leadership: Leadership, account: Account, attempts: list[Attempt], *, ledger_run: str | None
+) -> tuple[VersionTable, ...]:
     """Upgrade to the target; return the version tables that were really used.
 
     Each attempt is added to the list before it runs. Whatever it raises says what is committed and what was
-    rolled back.
+    rolled back. `ledger_run` is this run's id where the ledger has it.
     """
     settings = leadership.desk.settings
     try:
@@ -42,6 +44,7 @@ def migrate(leadership: Leadership, account: Account, attempts: list[Attempt]) -
                 settings.lock_timeout,
                 settings.lock_patience,
                 wanted=leadership.release.graph.ancestors(leadership.release.targets),
+                ledger_run=ledger_run,
                 begun=attempts.append,
             )
     except MigratorError as error:

@@ -162,7 +162,7 @@ class Attachment:
         for step in planned:
             self._settle(context)
             self._sessions.look(context.connection)
-            self._watch.start(step.revision.revision)
+            self._watch.start(step.revision.revision, step.revision.path)
             yield step
             self._watch.done()
             if self._snapshots:
@@ -189,7 +189,8 @@ class Attachment:
             self._watch.finish()
 
     def _report_version_table(self, context: MigrationContext) -> None:
-        tell_version_table(context, self._watch.connection, self._report)
+        table = tell_version_table(context, self._watch.connection, self._report)
+        self._watch.record.version_table = table
 
 
 def _let_downgrades_fail_in_turn(script: Any) -> None:

@@ -60,6 +60,7 @@ with _importable():
     from migrator.worker.driving import drive
     from migrator.worker.failure import failure_of
     from migrator.worker.orders import Orders, read_orders
+    from migrator.worker.record import Record
     from migrator.worker.reports import Reports
     from migrator.worker.sessions import Sessions
     from migrator.worker.watch import Watch
@@ -106,7 +107,7 @@ class Worker:
         self.report = Reports(out)
         os.register_at_fork(after_in_child=self.report.leave)
         os.register_at_fork(after_in_child=stream.close)
-        self.watch = Watch(self.report)
+        self.watch = Watch(self.report, Record(self.orders, self.report))
         self.sessions = Sessions(self.orders, self.report, self.watch)
         self.attachment = Attachment(self.orders, self.report, self.sessions, self.watch, self.tell_failure)
         self._told: BaseException | None = None

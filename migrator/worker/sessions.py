@@ -148,10 +148,10 @@ class Sessions:
         if self._look is not None and not ask_through(connection, self._look)[0]:
             raise Refused("leader", "the leader lock was lost: this session may not go on")
 
-    def _committing(self, connection: Any) -> None:
+    def _committing(self, connection: Any, statement: str | None = None) -> None:
         if self._is_fenced(connection):
             self.look(connection)
-        self._watch.committing(connection)
+        self._watch.committing(connection, statement)
 
     def _executing(
         self, connection: Any, _cursor: Any, statement: str, _parameters: Any, _context: Any, _many: Any
@@ -161,11 +161,11 @@ class Sessions:
         if self._scratch is not None and (what := cluster_wide(statement)):
             raise Refused("cluster", f"{what} changes the whole server, not just the scratch database")
         if ending_of(statement) == "commit":
-            self._committing(connection)
+            self._committing(connection, statement)
         elif is_autocommit(connection):
             if self._is_fenced(connection):
                 self.look(connection)
-            self._watch.autocommitting(connection)
+            self._watch.autocommitting(connection, statement)
         if not goes_back(statement):  # a transaction that failed takes nothing else
             self._set_lock_timeout(connection, self._limit_of(statement, connection))
 
@@ -217,6 +217,8 @@ class Sessions:
             self._watch.settled(connection)
         elif ending == "rollback":
             self._watch.rolled_back(connection)
+        else:
+            self._watch.executed(connection, statement)
         if goes_back(statement):
             self._forget_lock_timeout(connection)
 

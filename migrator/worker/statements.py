@@ -8,7 +8,7 @@ from typing import Any
 from migrator.worker.driver import is_autocommit
 
 # What may hold any word: literals, comments, bodies of functions.
-_OPAQUE = re.compile(
+OPAQUE = re.compile(
     r"\$(\w*)\$.*?\$\1\$|\bE'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|\bBEGIN\s+ATOMIC\b.*\bEND\b",
     re.IGNORECASE | re.DOTALL,
 )
@@ -61,7 +61,7 @@ def is_data(statement: str) -> bool:
     """Whether it changes rows: it meets `lock_timeout` on those, where waiting is what everybody does."""
     if not _DATA.search(statement):
         return False
-    text = _OPAQUE.sub(" ", statement).lstrip(" \t\r\n(")
+    text = OPAQUE.sub(" ", statement).lstrip(" \t\r\n(")
     return _DATA_FIRST.match(text) is not None
 
 
@@ -93,7 +93,7 @@ def left_unvalidated(statement: str) -> list[str | None]:
     """
     if not _NOT_VALID.search(statement):
         return []
-    words = _OPAQUE.sub(lambda found: found[0] if found[0].startswith('"') else " ", statement)
+    words = OPAQUE.sub(lambda found: found[0] if found[0].startswith('"') else " ", statement)
     parts = [one for one in words.split(";") if _NOT_VALID.search(one)]
     if not parts:
         return [None] if _DO.search(words) and _NOT_VALID.search(_COMMENT.sub(" ", statement)) else []
@@ -112,7 +112,7 @@ def cluster_wide(statement: str) -> str | None:
     """
     if not _CLUSTER.search(statement):
         return None
-    bare = _OPAQUE.sub(" ", statement)
+    bare = OPAQUE.sub(" ", statement)
     if _DO.search(bare):
         found = _CLUSTER.search(_COMMENT.sub(" ", statement))
         return _said(found[0]) if found else None
@@ -126,4 +126,4 @@ def _said(words: str) -> str:
 
 def _bare(statement: str) -> str:
     """The statement's own words, if any of them matters here."""
-    return _OPAQUE.sub(" ", statement).lstrip() if _TELLING.search(statement) else ""
+    return OPAQUE.sub(" ", statement).lstrip() if _TELLING.search(statement) else ""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
 
 
-def tell_version_table(context: MigrationContext, connection: Any, report: Reports) -> None:
+def tell_version_table(context: MigrationContext, connection: Any, report: Reports) -> str:
     """Name the version table with the schema it really is in, or will be in."""
     name, schema = context.version_table, context.version_table_schema
     if schema is None:
@@ -23,6 +23,7 @@ def tell_version_table(context: MigrationContext, connection: Any, report: Repor
         )
         schema = _unquoted(ask_through(connection, where)[0])
     report("version_table", name=name, schema=schema)
+    return f"{schema}.{name}"
 
 
 def _unquoted(name: str | None) -> str | None:

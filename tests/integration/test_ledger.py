@@ -15,6 +15,7 @@ from migrator.ledger import (
     RunEnd,
     RunStart,
     read_digests,
+    read_half_applied,
     read_last_try,
     read_ledger,
 )
@@ -165,7 +166,7 @@ def test_a_ledger_of_version_1_is_brought_up_to_date_with_all_it_holds(
     assert (before.version_tables, before.heads) == ((VersionTable("alembic_version", "public"),), None)
     assert (read_digests(session, 1), read_last_try(session, "as ever")) == ({}, None)
     ledger = Ledger.open(session)
-    assert target.value(COMMENT) == "migrator ledger, version 2"
+    assert target.value(COMMENT) == "migrator ledger, version 3"
     assert read_ledger(session, "a1", with_parents=True) == before
     assert target.rows("SELECT id, exit_code, error, planned, circumstances FROM migrator.run") == [
         ("41", 14, "it broke", None, None)
@@ -189,7 +190,7 @@ def test_an_older_migrator_that_claims_the_ledger_loses_nothing(
         "VALUES ('43', 'shop', '1.1', 'x', now(), '{}')"
     )
     Ledger.open(session)
-    assert target.value(COMMENT) == "migrator ledger, version 2"
+    assert target.value(COMMENT) == "migrator ledger, version 3"
     assert target.rows("SELECT id, circumstances FROM migrator.run ORDER BY id") == [
         ("42", "as ever"),
         ("43", None),
@@ -201,7 +202,7 @@ def test_a_newer_ledger_is_used_as_it_is(target: Target, session: Session, ledge
     target.execute(
         "ALTER TABLE migrator.run ADD weather text; ALTER TABLE migrator.revision ADD mood text;"
         "ALTER TABLE migrator.version_table ADD age int; CREATE TABLE migrator.more (id int);"
-        "COMMENT ON SCHEMA migrator IS 'migrator ledger, version 3'"
+        "COMMENT ON SCHEMA migrator IS 'migrator ledger, version 4'"
     )
     newer = Ledger.open(session)
     newer.begin(START)
@@ -212,7 +213,7 @@ def test_a_newer_ledger_is_used_as_it_is(target: Target, session: Session, ledge
     assert (view.heads, view.parents) == (frozenset({A1}), {A1: frozenset()})
     assert read_digests(session, 1) == {A1: "x"}
     assert read_last_try(session, "as ever") is not None
-    assert target.value(COMMENT) == "migrator ledger, version 3"
+    assert target.value(COMMENT) == "migrator ledger, version 4"
 
 
 def test_a_run_is_recorded_from_its_beginning_to_its_end(target: Target, ledger: Ledger) -> None:
@@ -332,3 +333,44 @@ def test_the_ledger_says_so_when_its_session_is_lost(target: Target, ledger: Led
     with pytest.raises(MigratorError, match="lost"):
         ledger.begin(START)
     assert target.rows("SELECT id FROM migrator.run") == []
+
+
+NOTE = (
+    "INSERT INTO migrator.half_applied "
+    "(run_id, version_table, revision, digest, committed, committed_count, begun) "
+    "VALUES ('42', 'public.alembic_version', %s, 'd', %s, %s, %s)"
+)
+
+
+def test_an_older_ledger_knows_nothing_half_applied(target: Target, session: Session) -> None:
+    assert read_half_applied(session) == ()
+    target.execute(VERSION_1)
+    assert read_half_applied(session) == ()
+    assert Ledger.open(session)
+    assert read_half_applied(session) == ()
+
+
+def test_what_is_half_applied_is_told_until_it_is_settled(
+    target: Target, session: Session, ledger: Ledger
+) -> None:
+    ledger.begin(dataclasses.replace(START, backup_location="/backups/before"))
+    target.execute(NOTE, "b2", ["ALTER"], 7, None)
+    target.execute(NOTE, "c3", [], 0, "CREATE INDEX")
+    target.execute(NOTE, "d4", [], 0, None)
+    b2, c3 = read_half_applied(session)
+    assert (b2.revision, b2.committed, b2.committed_count, b2.begun) == (B2, ("ALTER",), 7, None)
+    assert (b2.run_id, b2.release, b2.backup_location) == ("42", "1.2", "/backups/before")
+    assert (c3.revision, c3.begun) == (C3, "CREATE INDEX")
+    ledger.settle([B2])
+    assert [one.revision for one in read_half_applied(session)] == [C3]
+
+
+def test_who_may_not_read_what_is_half_applied_is_not_told_off(
+    target: Target, session: Session, ledger: Ledger
+) -> None:
+    ledger.begin(START)
+    target.execute(NOTE, "b2", ["ALTER"], 1, None)
+    with target.admin() as admin:
+        admin.execute("ALTER TABLE migrator.half_applied OWNER TO postgres")
+        assert read_half_applied(session) == ()
+        admin.execute("DROP TABLE migrator.half_applied")
