@@ -9,6 +9,7 @@ from migrator.account import Account
 from migrator.errors import MigratorError
 from migrator.history.release import Release
 from migrator.history.state import StateName
+from migrator.ledger import HalfApplied
 from migrator.ledger.runs import Access, RecordedRun, rfc3339
 from migrator.model import Outcome
 from migrator.steps.begin import load
@@ -70,6 +71,7 @@ def document(found: Overview, release: Release, desk: Desk) -> dict[str, Any]:
         "pending": [{"revision": one.id, "doc": one.doc} for one in state.pending]
         if state and state.name not in _UNTOLD
         else None,
+        "half_applied": [_half(one) for one in found.half_applied],
         "version_tables": [
             {
                 "schema": one.table.schema,
@@ -91,6 +93,19 @@ def document(found: Overview, release: Release, desk: Desk) -> dict[str, Any]:
         ],
         "ledger": found.access.value,
         "runs": [_run(one, found) for one in found.runs],
+    }
+
+
+def _half(half: HalfApplied) -> dict[str, Any]:
+    return {
+        "revision": half.revision,
+        "run": half.run_id,
+        "release": half.release,
+        "since": rfc3339(half.noted),
+        "committed_statements": list(half.committed),
+        "committed_count": half.committed_count,
+        "unknown_statement": half.begun,
+        "backup_before": half.backup_location,
     }
 
 
@@ -140,6 +155,7 @@ def _lines(found: Overview, release: Release, desk: Desk) -> Iterator[str]:
     yield _line("wanted", ", ".join(sorted(release.targets)) or "none")
     if state is not None:
         yield from _pending_lines(found)
+        yield from _half_lines(found)
     tables = [f"{one.table}" if one.exists else f"{one.table} (not there yet)" for one in found.sight.rows]
     yield _line("tables", ", ".join(tables) or "unknown")
     yield from _leader_lines(found)
@@ -160,6 +176,17 @@ def _pending_lines(found: Overview) -> Iterator[str]:
         yield _line("", f"  {one.id:<{width}}  {one.doc}")
     if len(pending) > _MOST_PENDING:
         yield _line("", f"  and {len(pending) - _MOST_PENDING} more")
+
+
+def _half_lines(found: Overview) -> Iterator[str]:
+    for half in found.half_applied:
+        noun = "statement" if half.committed_count == 1 else "statements"
+        when = f"{rfc3339(half.noted)} by run {half.run_id}"
+        yield _line("in part", f"{half.revision}: {half.committed_count} {noun} committed, until {when}")
+        for one in half.committed:
+            yield _line("", f"  {one}")
+        if half.begun:
+            yield _line("", f"  perhaps: {half.begun}")
 
 
 def _leader_lines(found: Overview) -> Iterator[str]:

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from migrator.errors import AccessDenied, DatabaseUnavailable, MigratorError
+from migrator.history.halves import standing
 from migrator.history.release import Release
 from migrator.history.sight import Sight, judge
 from migrator.history.state import State
+from migrator.ledger import HalfApplied, read_half_applied
 from migrator.ledger.runs import Access, Leading, RecordedRun, last_runs, ledger_access, who_leads
 from migrator.postgres.catalog import InvalidIndex, invalid_indexes
 from migrator.postgres.glance import Trouble, glance
@@ -42,6 +44,7 @@ class Overview:
     blockers: tuple[Blocker, ...]  # who keeps migration sessions waiting right now
     invalid: tuple[InvalidIndex, ...]
     unvalidated: tuple[UnvalidatedConstraint, ...]
+    half_applied: tuple[HalfApplied, ...]
 
     @property
     def state(self) -> State | None:
@@ -82,6 +85,7 @@ def _seeing(release: Release) -> Callable[[Session], Overview]:
     def see(session: Session) -> Overview:
         host, port = session.address
         sight, why_unknown = _sight(session, release)
+        leading = who_leads(session)
         return Overview(
             database=session.database,
             host=host,
@@ -89,15 +93,25 @@ def _seeing(release: Release) -> Callable[[Session], Overview]:
             server_version=session.server_version,
             sight=sight,
             why_unknown=why_unknown,
-            leading=who_leads(session),
+            leading=leading,
             access=ledger_access(session),
             runs=last_runs(session, at_most=_RUNS),
             blockers=blockers(session, working_sessions(session)),
             invalid=tuple(sorted(invalid_indexes(session))),
             unvalidated=tuple(sorted(unvalidated_constraints(session))),
+            half_applied=standing(_noted(session, leading), sight, release),
         )
 
     return see
+
+
+def _noted(session: Session, leading: Leading | None) -> tuple[HalfApplied, ...]:
+    """What runs left half applied; the one that is at it has not left anything yet."""
+    at_work = leading.run.id if leading and leading.run else None
+    try:
+        return tuple(one for one in read_half_applied(session) if one.run_id != at_work)
+    except DatabaseUnavailable:  # somebody has locked it: it is only a view
+        return ()
 
 
 def _sight(session: Session, release: Release) -> tuple[Sight, str | None]:
