@@ -127,7 +127,9 @@ def _add_settings(parser: "argparse.ArgumentParser") -> None:
 
 def _run(parser: "argparse.ArgumentParser") -> None:
     parser.add_argument(
-        "--retry", action="store_true", help="try again at once what failed for good a moment ago"
+        "--retry",
+        action="store_true",
+        help="try again what failed for good a moment ago, or was half applied and is repaired",
     )
 
 

@@ -62,7 +62,8 @@ class ExitCode(IntEnum):
     )
     MIGRATION_FAILED = (
         14,
-        "a revision raised; says which, what is committed, what was rolled back",
+        "a revision raised, or an earlier run left it half applied; says which, what is committed, what was "
+        "rolled back",
         "correct the revision or the data it met, then deploy again",
     )
     VERIFICATION_FAILED = (

@@ -87,12 +87,13 @@ def _lead(desk: Desk, account: Account, release: "Release", sight: Sight, *, ret
 
 
 def _bring_up(leadership: "Leadership", account: Account, *, retry: bool) -> None:
-    from migrator.steps import back_up, book, edited, found, migrate, plan, remembered, verify  # noqa: PLC0415
+    from migrator.steps import back_up, book, edited, found, half, migrate, plan, remembered, verify  # noqa: PLC0415
 
     back_up.refuse_dump_through_pooler(leadership, leadership.sight.state)
     leadership, has_backup = _discovered(leadership, account)
     state = leadership.sight.state
     assert state is not None  # noqa: S101 - discovery told the version tables, or raised
+    half.look_for_halves(leadership, retry=retry)
     if not retry:
         remembered.refuse_remembered(leadership)
     leadership, stamped = _proven(leadership, account, state)

@@ -144,6 +144,16 @@ def invalid_indexes(session: Session) -> frozenset[InvalidIndex]:
     return frozenset(InvalidIndex(*row) for row in rows)
 
 
+def index_validity(session: Session, names: Iterable[str]) -> dict[str, frozenset[bool]]:
+    """Of those that stand, in whatever schema: whether they are valid."""
+    rows = session.rows(
+        "SELECT c.relname, array_agg(DISTINCT i.indisvalid) FROM pg_index i JOIN pg_class c "
+        "ON c.oid = i.indexrelid WHERE c.relname = ANY(%s) GROUP BY 1",
+        [list(names)],
+    )
+    return {name: frozenset(valid) for name, valid in rows}
+
+
 def database_size_bytes(session: Session) -> int:
     """Size of the database on the server's disk."""
     return int(session.value("SELECT pg_database_size(current_database())"))
