@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from migrator.backup.client import Client
-from migrator.backup.manifest import Manifest
+from migrator.backup.manifest import ARCHIVE_SUFFIX, Manifest
 from migrator.backup.program import Program, running
 from migrator.backup.readable import refuse_unreadable
-from migrator.backup.store import FileStore
+from migrator.backup.stores import FileStore
 from migrator.clock import Clock, Stop, utc_now
 from migrator.errors import BackupFailed, PolicyRefused
-from migrator.model import Backup
+from migrator.model import Backup, RevisionId
 from migrator.postgres.catalog import table_count
 from migrator.postgres.keepalives import CLIENT, SERVER_AT_WORK
 from migrator.postgres.session import Connector, Session
@@ -82,7 +82,7 @@ class About:
     app: str
     release: str
     database: str
-    heads: tuple[str, ...]
+    heads: tuple[RevisionId, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,22 +117,20 @@ class Dumper:
             backup = self._dump(name, snapshot, address, file)
             self.taken(backup)
             self._prove(file, backup.sha256, tables)
-        self._declare(backup, about, started=started, server_version=server_version, tables=tables)
+        self._declare(backup, about, started=started, server_version=server_version)
         return backup
 
-    def _declare(
-        self, backup: Backup, about: About, *, started: datetime, server_version: int, tables: int
-    ) -> None:
+    def _declare(self, backup: Backup, about: About, *, started: datetime, server_version: int) -> None:
         name = Path(backup.location).name
         manifest = Manifest(
             file=name,
             database=about.database,
-            heads_before=about.heads,
+            heads=about.heads,
             server_version=_version(server_version),
             client_version=self.client.version,
             size_bytes=backup.size_bytes,
             sha256=backup.sha256,
-            tables=tables,
+            plain_sha256=backup.sha256,
             run_id=about.run_id,
             app=about.app,
             release=about.release,
@@ -140,7 +138,7 @@ class Dumper:
             finished=backup.finished,
             verified="archive",
         )
-        with self.store.writing(name.removesuffix(".dump") + ".manifest.json") as file:
+        with self.store.writing(manifest.name) as file:
             file.write(manifest.encoded())
 
     def _dump(self, name: str, snapshot: str, address: dict[str, str], file: BinaryIO) -> Backup:
@@ -271,7 +269,7 @@ def dump_variables(dsn: Dsn) -> dict[str, str]:
 
 def _name(about: About, started: datetime) -> str:
     stamp = f"{started:%Y%m%dT%H%M%SZ}-{'+'.join(about.heads)[:60] or 'empty'}-{about.run_id[:8]}"
-    return re.sub(r"[^\w.+-]", "_", stamp) + ".dump"
+    return re.sub(r"[^\w.+-]", "_", stamp) + ARCHIVE_SUFFIX
 
 
 def _snapshot(session: Session) -> tuple[str, int]:

@@ -190,6 +190,40 @@ class Settings:
         "where backups go: `file:///backups`; asked for at the start unless backups are off",
         secret=True,
     )
+    backup_verify: Literal["archive", "restore"] = _setting(
+        values.choice("archive", "restore"),
+        "`archive` (read to its end, table of contents complete) or `restore` (restored into a scratch "
+        "database and compared)",
+        value="archive",
+        default="`archive`",
+    )
+    backup_keep: int = _setting(
+        values.at_least_one,
+        "newest backups kept per database; never deletes what it did not write",
+        value=10,
+        default="`10`",
+    )
+    backup_exclude_data: tuple[str, ...] = _setting(
+        values.patterns,
+        "tables whose rows are left out (`schema.name`, with `*` and `?`), comma-separated or a JSON list; "
+        "the backup is then called partial",
+        value=(),
+    )
+    backup_reuse_within: timedelta = _setting(
+        values.duration,
+        "after a failed run of the same release, a proven backup that young is used again; `0` = never",
+        value=timedelta(minutes=15),
+        default="`15m`",
+    )
+    backup_command: tuple[str, ...] = _setting(
+        values.command,
+        "a program (JSON list) that takes the backup instead, e.g. a volume snapshot",
+        value=(),
+        default="none",
+    )
+    backup_max_size: int | None = _setting(
+        values.size, "above this database size (`500GB`), exit 13 before dumping", default="none"
+    )
     pg_bin: Path | None = _setting(
         values.path,
         "folder of `pg_dump` and `pg_restore`; otherwise the oldest found that is not older than the server",

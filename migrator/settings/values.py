@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp])?(i)?b?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
 # Postgres keeps its timeouts as milliseconds in 32 bits; 24 days is also longer than any deploy.
 _LONGEST = timedelta(days=24)
@@ -84,6 +85,28 @@ def choice(*allowed: str) -> Callable[[str], str]:
         return word
 
     return parse
+
+
+def at_least_one(raw: str) -> int:
+    """A whole number from 1 up."""
+    if re.fullmatch(r"\d{1,9}", raw.strip()) and int(raw) > 0:
+        return int(raw)
+    raise ValueError(f"{raw!r} is not a whole number from 1 up")
+
+
+def size(raw: str) -> int:
+    """`500GB`, `1.5 TiB`, `4096`; a bare number is bytes."""
+    found = _SIZE.fullmatch(raw.strip().lower())
+    if found is None:
+        raise ValueError(f"{raw!r} is not a size such as 500MB, 20GB or 1TiB")
+    base = 1024 if found[3] else 1000
+    return int(float(found[1]) * base ** "bkmgtp".index(found[2] or "b"))
+
+
+def patterns(raw: str) -> tuple[str, ...]:
+    """Texts separated by commas, or a JSON list of them."""
+    entries = _json_list(raw) if raw.lstrip().startswith("[") else raw.split(",")
+    return tuple(entry.strip() for entry in entries if entry.strip())
 
 
 def switch(raw: str) -> bool:

@@ -6,7 +6,7 @@ from migrator.account import Account
 from migrator.backup.client import find_client
 from migrator.backup.dump import About, Dumper
 from migrator.backup.lasting import Surroundings
-from migrator.backup.store import FileStore
+from migrator.backup.stores import FileStore
 from migrator.errors import PolicyRefused
 from migrator.history.state import State
 from migrator.model import Backup

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from migrator.backup.lasting import Surroundings, refuse_fleeting
-from migrator.backup.store import FileStore
+from migrator.backup.stores import FileStore
 from migrator.errors import PolicyRefused
 
 ROOT = "22 1 0:21 / / rw,relatime master:1 - {type} {type} rw"

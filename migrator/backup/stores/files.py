@@ -13,6 +13,7 @@ from migrator.backup.lasting import Surroundings, refuse_fleeting
 from migrator.errors import BackupFailed, PolicyRefused
 
 _OWNER_ONLY = 0o600
+_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,42 @@ class FileStore:
     def path(self, name: str) -> Path:
         """Where a finished file is."""
         return self.folder / name
+
+    def location(self, name: str) -> str:
+        """Its path."""
+        return str(self.path(name))
+
+    def size_bytes(self, name: str) -> int | None:
+        """How large a finished file is; None if there is none."""
+        with _translated(f"{name} could not be looked at"):
+            return self.path(name).stat().st_size if self.path(name).exists() else None
+
+    def names(self) -> list[str]:
+        """The finished files, in alphabetical order."""
+        with _translated(f"{self.folder} could not be listed"):
+            return sorted(
+                one.name for one in self.folder.iterdir() if one.is_file() and not one.name.startswith(".")
+            )
+
+    def reading(self, name: str) -> Iterator[bytes]:
+        """The stored bytes, in pieces of 1 MiB."""
+        with _translated(f"{name} could not be read"), self.path(name).open("rb") as file:
+            yield from iter(lambda: file.read(_CHUNK_BYTES), b"")
+
+    def remove(self, name: str) -> None:
+        """Delete a finished file; one that is gone already is no error."""
+        with _translated(f"{name} could not be deleted"):
+            self.path(name).unlink(missing_ok=True)
+            self._sync_folder()
+
+    def refuse_unusable(self, expected_bytes: int) -> None:
+        """Raise `PolicyRefused` unless the file system has room for this much."""
+        found = os.statvfs(self.folder)
+        if (free := found.f_bavail * found.f_frsize) < expected_bytes:
+            raise PolicyRefused(
+                f"{self.folder} has {free} bytes left, the backup may need {expected_bytes}",
+                remedy="make room there, or point MIGRATOR_BACKUP_URL elsewhere",
+            )
 
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[BinaryIO]:
@@ -85,6 +122,16 @@ class FileStore:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _translated(what: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise BackupFailed(f"{what}: there is no such file") from error
+    except OSError as error:
+        raise BackupFailed(f"{what}: {error.strerror}") from error
 
 
 def _locked(partial: Path) -> int:

@@ -1,0 +1,6 @@
+"""Where backups are kept."""
+
+from migrator.backup.stores.files import FileStore
+from migrator.backup.stores.store import Store, Writing
+
+__all__ = ["FileStore", "Store", "Writing"]
