@@ -144,7 +144,20 @@ def _secrets(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     if settings.pushgateway_url is not None:
         account = settings.pushgateway_url.reveal().partition("://")[2].partition("@")
         found += [account[0].partition(":")[2]] if account[1] else []
-    return [*found, *_plain_secrets(environ)]
+    return [*found, *_bucket_secrets(settings, environ), *_plain_secrets(environ)]
+
+
+def _bucket_secrets(settings: Settings, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The keys of the backups' bucket, which files may hold."""
+    from migrator.settings import Access, Bucket, parse_destination  # noqa: PLC0415
+
+    if settings.backup_url is None:
+        return ()
+    destination = parse_destination(settings.backup_url.reveal())
+    try:
+        return Access.from_variables(environ, destination).secrets if isinstance(destination, Bucket) else ()
+    except ValueError:  # whoever needs them refuses them
+        return ()
 
 
 _URLS = (
@@ -153,13 +166,14 @@ _URLS = (
     "MIGRATOR_DIRECT_DATABASE_URL",
     "MIGRATOR_SCRATCH_DATABASE_URL",
 )
+_PLAIN = ("PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 def _plain_secrets(environ: Mapping[str, str]) -> list[str]:
     """Passwords that stand in variables, also in those we could not read."""
     from migrator.settings import Dsn  # noqa: PLC0415
 
-    found = [environ["PGPASSWORD"]] if environ.get("PGPASSWORD") else []
+    found = [environ[name] for name in _PLAIN if environ.get(name)]
     for name in _URLS:
         try:
             password = Dsn.parse(environ.get(name, "")).password

@@ -1,5 +1,6 @@
 """Take a backup: `pg_dump` streamed through us, read back to its end, then declared by a manifest."""
 
+import contextlib
 import hashlib
 import os
 import re
@@ -10,17 +11,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO
 
 from migrator.backup.client import Client
 from migrator.backup.manifest import ARCHIVE_SUFFIX, Manifest
 from migrator.backup.program import Program, running
 from migrator.backup.readable import refuse_unreadable
-from migrator.backup.stores import FileStore
+from migrator.backup.stores import Store, Writing
 from migrator.clock import Clock, Stop, utc_now
-from migrator.errors import BackupFailed, PolicyRefused
+from migrator.errors import BackupFailed, MigratorError, PolicyRefused
 from migrator.model import Backup, RevisionId
-from migrator.postgres.catalog import table_count
+from migrator.postgres.catalog import database_size_bytes, table_count
 from migrator.postgres.keepalives import CLIENT, SERVER_AT_WORK
 from migrator.postgres.session import Connector, Session
 from migrator.settings import Dsn
@@ -92,14 +92,13 @@ class Dumper:
     connector: Connector
     dsn: Dsn
     client: Client
-    store: FileStore
+    store: Store
     clock: Clock
     stop: Stop
     prove_leadership: Callable[[], None]
     progressed: Callable[[int, float], None]
     taken: Callable[[Backup], None] = field(default=lambda _: None)
     stall: timedelta = timedelta(minutes=5)
-    sync_bytes: int = 64 << 20
 
     def take(self, about: About) -> Backup:
         """Dump, read back, declare.
@@ -109,14 +108,21 @@ class Dumper:
         """
         address = dump_variables(self.dsn)
         started = utc_now()
+        self.store.refuse_unusable(0)
         self.store.remove_leftovers()
         name = _name(about, started)
-        with self.connector.reopen("the backup") as session, self.store.writing(name) as file:
-            snapshot, tables = _snapshot(session)
+        with self.connector.reopen("the backup") as session:
             server_version = session.server_version
-            backup = self._dump(name, snapshot, address, file)
-            self.taken(backup)
-            self._prove(file, backup.sha256, tables)
+            snapshot, tables = _snapshot(session)
+            with self.store.writing(name, database_size_bytes(session)) as file:
+                backup = self._dump(name, snapshot, address, file)
+            try:
+                self.taken(backup)
+                self._prove(name, backup, tables)
+            except BaseException:
+                with contextlib.suppress(MigratorError):  # what happened first is what counts
+                    self.store.remove(name)
+                raise
         self._declare(backup, about, started=started, server_version=server_version)
         return backup
 
@@ -141,7 +147,7 @@ class Dumper:
         with self.store.writing(manifest.name) as file:
             file.write(manifest.encoded())
 
-    def _dump(self, name: str, snapshot: str, address: dict[str, str], file: BinaryIO) -> Backup:
+    def _dump(self, name: str, snapshot: str, address: dict[str, str], file: Writing) -> Backup:
         command = [
             self.client.pg_dump,
             "--format=custom",
@@ -165,20 +171,16 @@ class Dumper:
         if size == 0:
             raise BackupFailed("pg_dump ended without an error and without a single byte")
         seconds = self.clock.monotonic() - began
-        return Backup(str(self.store.path(name)), size, digest, seconds, utc_now())
+        return Backup(self.store.location(name), size, digest, seconds, utc_now())
 
-    def _store(self, chunks: Iterator[bytes], file: BinaryIO) -> tuple[str, int]:
-        """Write what comes, telling how far it is; sync on the way, since a stop cannot end a long sync."""
-        digest, size, synced = hashlib.sha256(), 0, 0
+    def _store(self, chunks: Iterator[bytes], file: Writing) -> tuple[str, int]:
+        """Write what comes, telling how far it is."""
+        digest, size = hashlib.sha256(), 0
         began = told = self.clock.monotonic()
         for chunk in chunks:
             digest.update(chunk)
             file.write(chunk)
             size += len(chunk)
-            if size - synced >= self.sync_bytes:
-                file.flush()
-                os.fdatasync(file.fileno())
-                synced = size
             if (now := self.clock.monotonic()) - told >= _PROGRESS_SECONDS:
                 told = now
                 self.progressed(size, now - began)
@@ -207,36 +209,34 @@ class Dumper:
                     return
                 yield chunk
 
-    def _prove(self, file: BinaryIO, digest: str, tables: int) -> None:
+    def _prove(self, name: str, backup: Backup, tables: int) -> None:
         """Read the stored bytes back: the same bytes, decodable to the end, every table listed.
 
         `pg_restore --list` alone passes an archive that is cut in half, and zstd has no checksum.
         """
-        file.flush()
-        os.fsync(file.fileno())
-        if self._read_back(file) != digest:
+        if self.store.size_bytes(name) != backup.size_bytes or self._read_back(name) != backup.sha256:
             raise BackupFailed("the stored archive is not what pg_dump wrote: its sha256 differs")
-        if (listed := self._listed(file)) != tables:
+        if (listed := self._listed(name)) != tables:
             raise BackupFailed(f"the archive lists {listed} tables, the database has {tables}")
 
-    def _read_back(self, file: BinaryIO) -> str:
+    def _read_back(self, name: str) -> str:
         """Have every stored byte decoded; return their sha256."""
         digest = hashlib.sha256()
         command = [self.client.pg_restore, "--file=/dev/null"]
         with running(command, {"LC_ALL": "C"}, stdin=subprocess.PIPE) as child:
-            for chunk in self._stored(file):
+            for chunk in self._stored(name):
                 digest.update(chunk)
                 child.feed(chunk)
             child.feed(None)
             child.must_have_succeeded()
         return digest.hexdigest()
 
-    def _listed(self, file: BinaryIO) -> int:
+    def _listed(self, name: str) -> int:
         """How many tables the archive lists; its list is at the front, so the rest is not read again."""
         command = [self.client.pg_restore, "--list"]
         with tempfile.TemporaryFile() as listing:
             with running(command, {"LC_ALL": "C"}, stdin=subprocess.PIPE, stdout=listing) as child:
-                for chunk in self._stored(file):
+                for chunk in self._stored(name):
                     if not child.feed(chunk):
                         break
                 child.feed(None)
@@ -244,10 +244,9 @@ class Dumper:
             listing.seek(0)
             return len(_TABLE.findall(listing.read()))
 
-    def _stored(self, file: BinaryIO) -> Iterator[bytes]:
+    def _stored(self, name: str) -> Iterator[bytes]:
         """The stored bytes, for as long as we lead and nobody tells us to stop."""
-        file.seek(0)
-        for chunk in iter(lambda: file.read(_CHUNK_BYTES), b""):
+        for chunk in self.store.reading(name):
             self.stop.check()
             self.prove_leadership()
             yield chunk

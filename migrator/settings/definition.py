@@ -187,7 +187,8 @@ class Settings:
     )
     backup_url: Secret | None = _setting(
         values.backup_url,
-        "where backups go: `file:///backups`; asked for at the start unless backups are off",
+        "where backups go: `file:///backups` or `s3://bucket/prefix`; asked for at the start unless backups "
+        "are off",
         secret=True,
     )
     backup_verify: Literal["archive", "restore"] = _setting(

@@ -3,12 +3,15 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from migrator.errors import SettingsInvalid
+from migrator.settings.access import Access
 from migrator.settings.definition import ROWS, Row, Settings
+from migrator.settings.destination import Bucket, parse_destination
 from migrator.settings.dsn import Dsn
+from migrator.settings.values import Secret
+from migrator.settings.variables import text_of
 
 # Kubernetes writes these into every pod for each Service whose name begins with "migrator".
 _INJECTED = re.compile(
@@ -57,7 +60,7 @@ def collect(environ: Mapping[str, str], flags: Mapping[str, str]) -> Given:
     problems: list[str] = []
     for row in ROWS:
         try:
-            if found := _from_flag(row, flags) or _from_variables(row, environ):
+            if found := _from_flag(row, flags) or text_of(row.names, environ, may_be_file=row.secret):
                 texts[row.field] = _utf8(*found)
         except ValueError as error:
             problems.append(str(error))
@@ -82,30 +85,6 @@ def _from_flag(row: Row, flags: Mapping[str, str]) -> tuple[str, str] | None:
             f"list: use {row.names[0]} or {row.names[0]}_FILE"
         )
     return row.flag, raw
-
-
-def _from_variables(row: Row, environ: Mapping[str, str]) -> tuple[str, str] | None:
-    """An empty variable counts as absent: compose files and charts write them so."""
-    for name in row.names:
-        file = environ.get(f"{name}_FILE") if row.secret else None
-        if environ.get(name) and file:
-            raise ValueError(f"{name} and {name}_FILE are both set: keep one")
-        if environ.get(name):
-            return name, environ[name]
-        if file:
-            return f"{name}_FILE", _content(f"{name}_FILE", file)
-    return None
-
-
-def _content(name: str, file: str) -> str:
-    try:
-        content = Path(file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ValueError(f"{name} names {file}, which cannot be read: {reason}") from None
-    if not content:
-        raise ValueError(f"{name} names {file}, which is empty")
-    return content
 
 
 def _unknown(environ: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -159,9 +138,20 @@ def _missing(
     backups_are_wanted = values.get("backup", "auto") != "off"
     if needs_backup and backups_are_wanted and "backup_url" not in given.texts:
         yield (
-            "MIGRATOR_BACKUP_URL is missing: say where backups go (file:///backups), or set "
-            "MIGRATOR_BACKUP=off to migrate without one"
+            "MIGRATOR_BACKUP_URL is missing: say where backups go (file:///backups, s3://bucket/prefix), "
+            "or set MIGRATOR_BACKUP=off to migrate without one"
         )
+    if needs_backup and backups_are_wanted and "backup_url" in values:
+        yield from _access_problems(values["backup_url"], environ)
+
+
+def _access_problems(url: Secret, environ: Mapping[str, str]) -> Iterator[str]:
+    destination = parse_destination(url.reveal())
+    if isinstance(destination, Bucket):
+        try:
+            Access.from_variables(environ, destination)
+        except ValueError as error:
+            yield str(error)
 
 
 def _value_problems(given: Given) -> tuple[str, ...]:

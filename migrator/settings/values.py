@@ -154,10 +154,11 @@ def http_url(raw: str) -> Secret:
 
 
 def backup_url(raw: str) -> Secret:
-    """`file:///folder`; kept secret because other stores may carry a key."""
+    """`file:///folder` or `s3://bucket/prefix`; kept secret because people put keys into it."""
+    from migrator.settings.destination import parse_destination  # noqa: PLC0415 - it parses with what is here
+
     value = text(raw)
-    if not value.startswith("file:///"):
-        raise ValueError("must be file:///an/absolute/folder")
+    parse_destination(value)
     return Secret(value)
 
 

@@ -6,7 +6,7 @@ from migrator.account import Account
 from migrator.backup.client import find_client
 from migrator.backup.dump import About, Dumper
 from migrator.backup.lasting import Surroundings
-from migrator.backup.stores import FileStore
+from migrator.backup.stores import open_store
 from migrator.errors import PolicyRefused
 from migrator.history.state import State
 from migrator.model import Backup
@@ -61,7 +61,13 @@ def _dumper(leadership: Leadership, account: Account) -> Dumper:
     return Dumper(
         connector=desk.connector,
         dsn=desk.dsn,
-        store=FileStore.at(url.reveal(), account.database, Surroundings(desk.environ)),
+        store=open_store(
+            url,
+            account.database,
+            Surroundings(desk.environ),
+            while_waiting=partial(_keep_leading, leadership),
+            warn=lambda message: desk.events.record("hazard.found", message, level="warning"),
+        ),
         client=find_client(desk.settings.pg_bin, leadership.server_version),
         clock=desk.clock,
         stop=desk.stop,
@@ -69,6 +75,12 @@ def _dumper(leadership: Leadership, account: Account) -> Dumper:
         progressed=partial(_tell_progress, desk.events),
         taken=partial(_tell_taken, desk.events),
     )
+
+
+def _keep_leading(leadership: Leadership) -> None:
+    """Leave a store that is slow as soon as we are told to, or lead no more."""
+    leadership.desk.stop.check()
+    leadership.lock.keep_proving()
 
 
 def _tell_progress(events: Events, size_bytes: int, seconds: float) -> None:

@@ -37,6 +37,19 @@ def test_memory_is_refused(mountinfo: Path) -> None:
         refuse_fleeting(Path("/backups"), surroundings(mountinfo, ROOT.format(type="overlay"), memory))
 
 
+EMPTY_DIR = (
+    "25 22 8:1 /var/lib/kubelet/pods/6b1e/volumes/kubernetes.io~empty-dir/backups /backups rw,relatime - "
+    "ext4 /dev/sda1 rw"
+)
+
+
+def test_an_empty_dir_on_the_nodes_disk_is_refused(mountinfo: Path) -> None:
+    with pytest.raises(PolicyRefused, match=r"/backups/orders would die with this pod.*emptyDir"):
+        refuse_fleeting(
+            Path("/backups/orders"), surroundings(mountinfo, ROOT.format(type="overlay"), EMPTY_DIR)
+        )
+
+
 @pytest.mark.parametrize("point", ["/backups", "/my\\040volume"])
 def test_a_volume_is_not(mountinfo: Path, point: str) -> None:
     lines = ROOT.format(type="overlay"), VOLUME.format(point=point)
@@ -73,8 +86,11 @@ def test_a_machine_to_develop_on_may_be_a_container(mountinfo: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["RAILWAY_ENVIRONMENT", "RAILWAY_ENVIRONMENT_NAME"])
-def test_railway_is_a_container(mountinfo: Path, name: str) -> None:
-    assert surroundings(mountinfo, environ={name: "production"}, parent=4711).is_container
+def test_on_railway_every_folder_is_refused(mountinfo: Path, name: str) -> None:
+    there = surroundings(mountinfo, VOLUME.format(point="/backups"), environ={name: "production"})
+    with pytest.raises(PolicyRefused, match="Railway mounts no volume") as refusal:
+        refuse_fleeting(Path("/backups"), there)
+    assert "s3://" in refusal.value.remedy
 
 
 def test_without_the_kernels_word_nothing_is_refused(tmp_path: Path) -> None:
@@ -83,6 +99,7 @@ def test_without_the_kernels_word_nothing_is_refused(tmp_path: Path) -> None:
 
 def test_a_store_is_looked_at_before_anything_is_written(tmp_path: Path, mountinfo: Path) -> None:
     root = tmp_path / "backups"
+    store = FileStore(root / "orders", surroundings(mountinfo, ROOT.format(type="overlay")))
     with pytest.raises(PolicyRefused):
-        FileStore.at(root.as_uri(), "orders", surroundings(mountinfo, ROOT.format(type="overlay")))
+        store.refuse_unusable(0)
     assert not root.exists()

@@ -4,10 +4,9 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import unquote, urlsplit
 
 from migrator.backup.lasting import Surroundings, refuse_fleeting
 from migrator.errors import BackupFailed, PolicyRefused
@@ -18,30 +17,11 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class FileStore:
-    """Backups of one database in a folder."""
+    """Backups of one database in a folder, which is made when the first is written."""
 
     folder: Path
-
-    @classmethod
-    def at(cls, url: str, database: str, surroundings: Surroundings | None = None) -> "FileStore":
-        """The store that `file:///folder` names.
-
-        Raises `PolicyRefused` if nobody can write there, or if it dies with the container.
-        """
-        root = Path(unquote(urlsplit(url).path))
-        folder = root / _file_name(database)
-        refuse_fleeting(folder, surroundings or Surroundings())
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            probe = folder / f".probe-{os.getpid()}"
-            probe.write_bytes(b"")
-            probe.unlink()
-        except OSError as error:
-            raise PolicyRefused(
-                f"backups cannot be written to {folder}: {error.strerror}",
-                remedy="mount a writable volume there, or point MIGRATOR_BACKUP_URL elsewhere",
-            ) from error
-        return cls(folder)
+    surroundings: Surroundings = field(default_factory=Surroundings)
+    sync_bytes: int = 64 << 20
 
     def path(self, name: str) -> Path:
         """Where a finished file is."""
@@ -58,6 +38,8 @@ class FileStore:
 
     def names(self) -> list[str]:
         """The finished files, in alphabetical order."""
+        if not self.folder.exists():
+            return []
         with _translated(f"{self.folder} could not be listed"):
             return sorted(
                 one.name for one in self.folder.iterdir() if one.is_file() and not one.name.startswith(".")
@@ -75,8 +57,19 @@ class FileStore:
             self._sync_folder()
 
     def refuse_unusable(self, expected_bytes: int) -> None:
-        """Raise `PolicyRefused` unless the file system has room for this much."""
-        found = os.statvfs(self.folder)
+        """Raise `PolicyRefused` if nobody can write here, if it dies with the container, or is too small."""
+        refuse_fleeting(self.folder, self.surroundings)
+        try:
+            self._make_folder()
+            probe = self.folder / f".probe-{os.getpid()}"
+            probe.write_bytes(b"")
+            probe.unlink()
+            found = os.statvfs(self.folder)
+        except OSError as error:
+            raise PolicyRefused(
+                f"backups cannot be written to {self.folder}: {error.strerror}",
+                remedy="mount a writable volume there, or point MIGRATOR_BACKUP_URL elsewhere",
+            ) from error
         if (free := found.f_bavail * found.f_frsize) < expected_bytes:
             raise PolicyRefused(
                 f"{self.folder} has {free} bytes left, the backup may need {expected_bytes}",
@@ -84,18 +77,19 @@ class FileStore:
             )
 
     @contextlib.contextmanager
-    def writing(self, name: str) -> Iterator[BinaryIO]:
+    def writing(self, name: str, expected_bytes: int = 0) -> Iterator["_Synced"]:  # noqa: ARG002
         """A file that gets its name only if the body succeeds; otherwise nothing stays.
 
         Raises `BackupFailed` when the disk does.
         """
         partial = self.folder / f".{name}.partial"
         try:
-            with os.fdopen(_locked(partial), "w+b") as file:
-                yield file
+            self._make_folder()
+            with os.fdopen(_locked(partial), "wb") as file:
+                yield _Synced(file, self.sync_bytes)
                 file.flush()
                 os.fsync(file.fileno())
-            partial.rename(self.folder / name)
+            _name_it(partial, self.folder / name)
             self._sync_folder()
         except OSError as error:
             partial.unlink(missing_ok=True)
@@ -116,12 +110,34 @@ class FileStore:
             with contextlib.suppress(OSError):
                 _remove_unless_locked(leftover)
 
+    def _make_folder(self) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
     def _sync_folder(self) -> None:
         descriptor = os.open(self.folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+class _Synced:
+    """A file that is synced on the way: a stop cannot end a long sync, so the last one must be short."""
+
+    def __init__(self, file: BinaryIO, every_bytes: int) -> None:
+        """Sync this file once so many bytes have come since."""
+        self._file = file
+        self._every_bytes = every_bytes
+        self._unsynced_bytes = 0
+
+    def write(self, chunk: bytes) -> None:
+        """Add to its end."""
+        self._file.write(chunk)
+        self._unsynced_bytes += len(chunk)
+        if self._unsynced_bytes >= self._every_bytes:
+            self._file.flush()
+            os.fdatasync(self._file.fileno())
+            self._unsynced_bytes = 0
 
 
 @contextlib.contextmanager
@@ -132,6 +148,14 @@ def _translated(what: str) -> Iterator[None]:
         raise BackupFailed(f"{what}: there is no such file") from error
     except OSError as error:
         raise BackupFailed(f"{what}: {error.strerror}") from error
+
+
+def _name_it(partial: Path, final: Path) -> None:
+    """Rename, unless there is such a file: a plain rename would replace it."""
+    if final.exists():
+        partial.unlink()
+        raise BackupFailed(f"{final} exists already: nothing is ever overwritten")
+    partial.rename(final)
 
 
 def _locked(partial: Path) -> int:
@@ -154,6 +178,6 @@ def _remove_unless_locked(leftover: Path) -> None:
         os.close(descriptor)
 
 
-def _file_name(database: str) -> str:
+def folder_name(database: str) -> str:
     """A database's name as a folder's: only what every file system takes."""
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in database).lstrip(".") or "_"

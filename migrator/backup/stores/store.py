@@ -18,8 +18,11 @@ class Store(Protocol):
     Every method raises `BackupFailed` when the disk, the network or the other side does.
     """
 
-    def writing(self, name: str) -> AbstractContextManager[Writing]:
-        """A file that gets its name only if the body succeeds; otherwise nothing of it stays."""
+    def writing(self, name: str, expected_bytes: int = 0) -> AbstractContextManager[Writing]:
+        """A file that gets its name only if the body succeeds; otherwise nothing of it stays.
+
+        Of a large one the size must be expected about right, for a store that cuts it into parts.
+        """
 
     def reading(self, name: str) -> Iterator[bytes]:
         """The stored bytes, in pieces."""
