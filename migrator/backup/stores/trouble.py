@@ -11,6 +11,7 @@ from migrator.errors import BackupFailed, MigratorError, PolicyRefused
 _CODE = re.compile(r"<Code>(\w[\w.]*)</Code>")
 _STATUS = re.compile(r"status code: (\d{3}[ \w]*)")
 _CAUSE = re.compile(r'(?:message|error): "([^"\n]{1,200})"')
+_CERTIFICATE = re.compile(r"InvalidCertificate\(\s*(\w+)")
 _METADATA = re.compile(r"169\.254\.\d+\.\d+|fd00:ec2|metadata endpoint|instance credentials", re.IGNORECASE)
 
 _KEYS = "correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN)"
@@ -71,7 +72,14 @@ def _refusal(error: BaseError | OSError) -> tuple[str, str] | None:
         return f"the encryption key cannot be used ({code})", _ENCRYPTION
     if isinstance(error, PermissionDeniedError | UnauthenticatedError):
         return "the keys may not do that", f"{_KEYS}, or {_GRANT}"
-    if _METADATA.search(str(error)):
+    return _refusal_of_the_connection(str(error))
+
+
+def _refusal_of_the_connection(text: str) -> tuple[str, str] | None:
+    if untrusted := _CERTIFICATE.search(text):
+        remedy = "name the authority's certificate by AWS_CA_BUNDLE or SSL_CERT_FILE"
+        return f"the server's certificate is not trusted ({untrusted[1]})", remedy
+    if _METADATA.search(text):
         return "this machine has no role of its own", _KEYS
     return None
 
