@@ -19,7 +19,15 @@ from migrator.backup.stores.parts import MEBI, Parts
 from migrator.demo.cluster import free_port
 from migrator.errors import BackupFailed, MigratorError, PolicyRefused, SettingsInvalid, Terminated
 from migrator.settings import Secret
-from tests.support.objects import BUCKET, KEY_ID, SECRET_KEY, ObjectServer, start_objects
+from tests.support.objects import (
+    BUCKET,
+    KEY_ID,
+    SECRET_KEY,
+    ObjectServer,
+    moto_with_certificate,
+    start_objects,
+)
+from tests.support.odd_server import OddServer, odd_server
 from tests.support.proxy import TcpProxy
 from tests.support.waiting import eventually
 
@@ -342,3 +350,56 @@ def test_the_encryption_that_was_asked_for_is_asked_of_the_server(
         written(store, name, content)
         found = moto.client().head_object(Bucket=BUCKET, Key=f"{folder_name(database)}/{name}")
         assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == ("aws:kms", "alias/backups")
+
+
+class TestOddServers:
+    """Servers that know less than moto, or answer less often."""
+
+    @pytest.fixture
+    def odd(self) -> Iterator[OddServer]:
+        with odd_server() as odd:
+            yield odd
+
+    @pytest.fixture
+    def store(self, odd: OddServer, open_at: Open) -> ObjectStore:
+        keys = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+        return open_at(f"s3://{BUCKET}?endpoint=http://127.0.0.1:{odd.port}", keys)
+
+    def test_one_that_does_not_know_conditions_is_looked_at_beforehand(
+        self, store: ObjectStore, odd: OddServer
+    ) -> None:
+        odd.knows_conditions = False
+        written(store, "one.manifest.json", b"first")
+        with pytest.raises(BackupFailed, match="exists already"):
+            written(store, "one.manifest.json", b"second")
+        assert list(odd.objects.values()) == [b"first"]
+
+    def test_an_answer_that_was_lost_does_not_make_our_own_object_a_strangers(
+        self, store: ObjectStore, odd: OddServer
+    ) -> None:
+        odd.loses_answers = 1
+        written(store, "one.manifest.json", b"first")
+        assert list(odd.objects.values()) == [b"first"]
+
+
+def test_a_machine_without_a_role_is_refused(open_at: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The client reads this itself; no test may ask a real metadata service.
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    url = f"s3://{BUCKET}?instance_role=on&endpoint=http://127.0.0.1:{free_port()}"
+    with pytest.raises(PolicyRefused, match="this machine has no role of its own") as refusal:
+        open_at(url, {}).refuse_unusable(0)
+    assert "AWS_ACCESS_KEY_ID" in refusal.value.remedy
+
+
+def test_a_certificate_that_nobody_trusts_is_refused_and_a_bundle_is_the_cure(
+    open_at: Open, tmp_path: Path
+) -> None:
+    authority = tmp_path / "authority.pem"
+    with moto_with_certificate(tmp_path, authority) as endpoint:
+        url = f"s3://{BUCKET}?endpoint={endpoint}"
+        keys = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+        with pytest.raises(PolicyRefused, match=r"certificate is not trusted \(UnknownIssuer\)") as refusal:
+            open_at(url, keys).names()
+        assert "AWS_CA_BUNDLE" in refusal.value.remedy
+        with pytest.raises(PolicyRefused, match="no such bucket"):
+            open_at(url, {**keys, "AWS_CA_BUNDLE": str(authority)}).names()

@@ -1,10 +1,12 @@
 """Object stores a test runs for itself: moto knows the whole contract, nanio keeps objects on disk."""
 
 import os
+import shlex
 import socket
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +21,13 @@ from tests.support.waiting import eventually
 KEY_ID, SECRET_KEY = "AKIAEXAMPLEEXAMPLE00", "secret/key+of=the#bucket%0123456789abcdef"
 REGION = "us-east-1"
 BUCKET = "backups"
+_CERTIFICATE = """
+openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out {authority} -days 2 -subj /CN=authority
+openssl req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=server
+printf 'subjectAltName=IP:127.0.0.1\\nbasicConstraints=CA:FALSE\\n' >extensions
+openssl x509 -req -in request.pem -CA {authority} -CAkey ca.key -CAcreateserial -days 2 \\
+    -extfile extensions -out cert.pem
+"""
 _COMMANDS = {
     "moto": ("moto.server",),
     "nanio": ("nanio", "serve", "--log-level", "error", "--no-access-log"),
@@ -101,3 +110,22 @@ def start_objects(kind: Literal["moto", "nanio"], folder: Path) -> ObjectServer:
     assert eventually(server.answers, seconds=30), (folder / "log").read_text()
     server.client().create_bucket(Bucket=BUCKET)
     return server
+
+
+@contextmanager
+def moto_with_certificate(folder: Path, authority: Path) -> Iterator[str]:
+    """Run moto behind TLS, with a certificate of an authority of its own; gives its address."""
+    port = free_port()
+    script = _CERTIFICATE.format(authority=shlex.quote(str(authority)))
+    subprocess.run(["/bin/sh", "-ec", script], cwd=folder, check=True, capture_output=True)
+    options = ["--host", HOST, "--port", str(port), "--ssl", "--ssl-cert", "cert.pem", "--ssl-key", "key.pem"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", *options], cwd=folder, stdout=log, stderr=log
+        )
+    server = ObjectServer("moto", port, process)
+    try:
+        assert eventually(server.answers, seconds=30), (folder / "log").read_text()
+        yield f"https://{HOST}:{port}"
+    finally:
+        server.close()

@@ -199,20 +199,19 @@ def _delete(client: "S3Store", key: str) -> None:
 def _create(client: "S3Store", key: str, content: bytes) -> None:
     """Store a small object unless there is one; where the server cannot tell, we looked a moment ago.
 
-    Such a request is not sent twice by itself: an answer that was lost would make the second one fail, and
-    the object that is in its way would be our own.
+    Sent again because its answer was lost, the request finds an object in its way: our own.
     """
     for last in (False, True):
         try:
             obstore.put(client, key, content, mode="create", use_multipart=False)
         except AlreadyExistsError:
-            if not last or obstore.get(client, key).bytes() != content:
+            if obstore.get(client, key).bytes() != content:
                 raise
         except BaseError as error:
             if does_not_know_conditions(error):
                 obstore.put(client, key, content, use_multipart=False)
-            elif not last:
-                continue
-            else:
+            elif last:
                 raise
+            else:
+                continue
         return

@@ -12,7 +12,7 @@ _CODE = re.compile(r"<Code>(\w[\w.]*)</Code>")
 _STATUS = re.compile(r"status code: (\d{3}[ \w]*)")
 _CAUSE = re.compile(r'(?:message|error): "([^"\n]{1,200})"')
 _CERTIFICATE = re.compile(r"InvalidCertificate\(\s*(\w+)")
-_METADATA = re.compile(r"169\.254\.\d+\.\d+|fd00:ec2|metadata endpoint|instance credentials", re.IGNORECASE)
+_METADATA = re.compile(r"/latest/(?:api/token|meta-data)")
 
 _KEYS = "correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN)"
 _REGION = "set AWS_REGION, or region=… in MIGRATOR_BACKUP_URL, to where the bucket is"
