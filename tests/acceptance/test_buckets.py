@@ -189,8 +189,8 @@ def test_a_server_that_dies_or_hangs_midway_is_a_failed_backup(
     running = migrator.start(MIGRATOR_PG_BIN=clients, **settings(moto, port=proxy.port, timeout="2s"))
     assert eventually(lambda: unfinished(moto, target))
     getattr(proxy, way)()
-    reason = {"cut": "could not be reached", "stall": "did not answer in time"}[way]
-    assert_untouched(running.finish(60), target, 33, "could not be stored", reason)
+    reason = {"cut": "could not be reached", "stall": "has taken nothing for 12 s"}[way]
+    assert_untouched(running.finish(60), target, 33, reason)
     assert kept(moto, target) == []
 
 

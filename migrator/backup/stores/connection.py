@@ -39,13 +39,21 @@ class Connection:
         return self._client(timeout=self.bucket.timeout or _ASK, retries=2)
 
     def sending(self, parts: Parts) -> S3Store:
-        """For parts, all of which may share a slow line."""
-        slowest = timedelta(seconds=parts.size_bytes * parts.at_once / _SLOWEST_BYTES_PER_SECOND)
-        return self._client(timeout=self.bucket.timeout or max(slowest, _SEND_AT_LEAST), retries=5)
+        """For parts."""
+        return self._client(timeout=self._for_a_part(parts), retries=5)
+
+    def patience(self, parts: Parts) -> timedelta:
+        """For how long a store may take nothing: a part's time, with what is tried again."""
+        return self._for_a_part(parts) + _RETRY_FOR
 
     def reading(self) -> S3Store:
         """For objects of any size."""
         return self._client(timeout=_READ_FOR, silence=self.bucket.timeout or _SILENCE, retries=5)
+
+    def _for_a_part(self, parts: Parts) -> timedelta:
+        """All that travel at once may share a slow line."""
+        slowest = timedelta(seconds=parts.size_bytes * parts.at_once / _SLOWEST_BYTES_PER_SECOND)
+        return self.bucket.timeout or max(slowest, _SEND_AT_LEAST)
 
     def _client(self, *, timeout: timedelta, retries: int, silence: timedelta | None = None) -> S3Store:
         options: ClientConfig = {

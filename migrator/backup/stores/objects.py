@@ -57,7 +57,10 @@ class ObjectStore:
         parts = self.parts(expected_bytes)
         self._refuse_existing(name)
         upload = Upload(
-            partial(self._send, name, parts), limit_bytes=parts.limit_bytes, while_waiting=self.while_waiting
+            partial(self._send, name, parts),
+            limit_bytes=parts.limit_bytes,
+            patience=self.connection.patience(parts),
+            while_waiting=self.while_waiting,
         )
         try:
             yield upload

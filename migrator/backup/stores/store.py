@@ -15,7 +15,8 @@ class Writing(Protocol):
 class Store(Protocol):
     """Backups of one database, in one place. Names are plain file names; nothing is ever overwritten.
 
-    Every method raises `BackupFailed` when the disk, the network or the other side does.
+    Every method raises `BackupFailed` when the disk, the network or the other side does, and `PolicyRefused`
+    where only a person can help.
     """
 
     def writing(self, name: str, expected_bytes: int = 0) -> AbstractContextManager[Writing]:

@@ -4,6 +4,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import wait
+from datetime import timedelta
 
 from migrator.backup.stores.waiting import GLANCE_SECONDS, awaited, started
 from migrator.errors import BackupFailed
@@ -29,9 +30,11 @@ class Upload:
         send: Callable[[Iterator[bytes]], object],
         *,
         limit_bytes: int,
+        patience: timedelta,
         while_waiting: Callable[[], None],
     ) -> None:
         """Begin at once; nothing is sent before there is something to send."""
+        self._patience_seconds = patience.total_seconds()
         self._left_bytes = limit_bytes
         self._chunks: queue.Queue[bytes | None] = queue.Queue(_CHUNKS_AHEAD)
         self._given_up = threading.Event()
@@ -69,13 +72,17 @@ class Upload:
         return self._sending.done() and isinstance(self._sending.exception(), Abandoned)
 
     def _hand_over(self, chunk: bytes | None) -> None:
+        waited_seconds = 0.0
         while not self._sending.done():
             try:
                 self._chunks.put(chunk, timeout=GLANCE_SECONDS)
             except queue.Full:
+                waited_seconds += GLANCE_SECONDS
                 self._while_waiting()
             else:
                 return
+            if waited_seconds >= self._patience_seconds:
+                raise BackupFailed(f"the store has taken nothing for {waited_seconds:.0f} s")
         self._sending.result()
 
     def _handed_over(self) -> Iterator[bytes]:
