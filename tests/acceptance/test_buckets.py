@@ -162,7 +162,9 @@ def test_told_to_stop_during_an_upload_it_leaves_no_object_and_no_parts(
     result = running.finish(20)
     assert time.monotonic() - began < PATIENCE_SECONDS
     assert_untouched(result, target, 128 + number)
-    assert kept(moto, target) == unfinished(moto, target) == []
+    assert kept(moto, target) == []
+    # A server that is slower than the farewell keeps parts; then the run has said so.
+    assert unfinished(moto, target) == [] or (body.endswith("urandom") and result.named("hazard.found"))
 
 
 def test_told_to_stop_while_the_server_hangs_it_ends_within_seconds(
