@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import re
 import selectors
 import signal
 import socket
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from migrator.child import die_with_parent
 from migrator.clock import Stop
 from migrator.errors import InterruptedMidway, PolicyRefused
+from migrator.telemetry.printable import printable
 
 if TYPE_CHECKING:
     from migrator.history.door import Door
@@ -25,9 +25,6 @@ _CHUNKS_LEFT = 32  # more than a pipe holds
 _LOOK_SECONDS = 0.25
 _MUTE_SECONDS = 2.0
 _HANDOVER_SECONDS = 5.0
-# Terminal escapes: CSI sequences, OSC strings, and other two-byte ones.
-_ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _REMEDY = "point MIGRATOR_PYTHON at the interpreter of the project's environment"
 
 Report = dict[str, Any]
@@ -268,12 +265,6 @@ def unfit_interpreter(python: Path) -> PolicyRefused:
         f"the worker's interpreter {python} ended before it did anything: no Python 3.9 or newer?",
         remedy=_REMEDY,
     )
-
-
-def printable(line: bytes) -> str:
-    """A line of user code's output without escapes; empty if nothing is left."""
-    text = _ESCAPES.sub(b"", line).decode(errors="replace").replace("\t", "    ")
-    return _CONTROL.sub("", text).rstrip()
 
 
 def _read(descriptor: int) -> bytes | None:

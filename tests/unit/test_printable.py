@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrator.history.process import printable
+from migrator.telemetry.printable import printable
 
 
 @pytest.mark.parametrize(
