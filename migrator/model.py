@@ -1,6 +1,6 @@
 """The values that steps hand to one another."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -10,6 +10,7 @@ from typing import Any, NewType
 from migrator.errors import ExitCode
 
 RevisionId = NewType("RevisionId", str)
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +73,23 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A backup that was proven: where it is, how large, and what it took."""
+    """A backup: where it is, how large, and what it took.
+
+    Size and digest are None where another program took it and did not say. `missing` are the tables whose
+    rows were left out on purpose: then it is partial, and every message that uses it says so.
+    """
 
     location: str
-    size_bytes: int
-    sha256: str
+    size_bytes: int | None
+    sha256: str | None
     seconds: float
     finished: datetime
+    missing: tuple[str, ...] = ()
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether rows were left out."""
+        return bool(self.missing)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -88,7 +99,23 @@ class Backup:
             "size_bytes": self.size_bytes,
             "sha256": self.sha256,
             "seconds": round(self.seconds, 3),
+            "partial": self.is_partial,
+            "missing": list(self.missing),
         }
+
+    def __str__(self) -> str:
+        """Name it as a person would."""
+        return f"{self.location}{partial_note(self.missing)}"
+
+
+def partial_note(missing: Sequence[str]) -> str:
+    """What follows a backup's name where rows were left out of it; else nothing."""
+    if not missing:
+        return ""
+    named = ", ".join(missing[:_MOST_NAMED]) + (
+        f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
+    )
+    return f" (partial: without the rows of {named})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,77 +1,51 @@
-"""Take a backup: `pg_dump` streamed through us, read back to its end, then declared by a manifest."""
+"""Take a backup: `pg_dump` streamed through us, decoded on the way, read back, then declared by a manifest.
+
+    refuse → snapshot → pg_dump → digest → (seal) → store → read back → manifest
+                                      └→ pg_restore, to the archive's end → rows of every table
+
+Nothing that looks like a backup stays unless all of it succeeded.
+"""
 
 import contextlib
-import hashlib
 import os
 import re
-import select
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import IO
 
+from migrator.backup.address import dump_variables
 from migrator.backup.client import Client
 from migrator.backup.manifest import ARCHIVE_SUFFIX, Manifest
+from migrator.backup.moment import take_snapshot
+from migrator.backup.preflight import refuse_too_large, refuse_unready, tell_idle_patterns
 from migrator.backup.program import Program, running
-from migrator.backup.readable import refuse_unreadable
-from migrator.backup.stores import Store, Writing
-from migrator.clock import Clock, Stop, utc_now
-from migrator.errors import BackupFailed, MigratorError, PolicyRefused
-from migrator.model import Backup, RevisionId
-from migrator.postgres.catalog import database_size_bytes, table_count
-from migrator.postgres.keepalives import CLIENT, SERVER_AT_WORK
+from migrator.backup.progress import Progress
+from migrator.backup.readback import ReadBack
+from migrator.backup.restore_point import mark_restore_point
+from migrator.backup.scope import Scope
+from migrator.backup.sealing import NoSeal, Seal
+from migrator.backup.stores import Store
+from migrator.backup.stream import Stream
+from migrator.backup.watch import Watch
+from migrator.clock import utc_now
+from migrator.errors import DatabaseUnavailable, MigratorError
+from migrator.model import Backup, RevisionId, VersionTable
 from migrator.postgres.session import Connector, Session
+from migrator.schema.reading import read_snapshot_within
 from migrator.settings import Dsn
+from migrator.telemetry.events import Events
 
-_CHUNK_BYTES = 1 << 20
-_PROGRESS_SECONDS = 1.0
 _LOCK_WAIT = "30s"
-_TABLE = re.compile(rb"^\d+; \d+ \d+ TABLE (?!DATA |ATTACH )", re.MULTILINE)
-# Source: PostgreSQL, "Environment Variables" of libpq.
-_LIBPQ_VARIABLES = {
-    "channel_binding": "PGCHANNELBINDING",
-    "connect_timeout": "PGCONNECT_TIMEOUT",
-    "dbname": "PGDATABASE",
-    "gssencmode": "PGGSSENCMODE",
-    "gsslib": "PGGSSLIB",
-    "host": "PGHOST",
-    "hostaddr": "PGHOSTADDR",
-    "krbsrvname": "PGKRBSRVNAME",
-    "load_balance_hosts": "PGLOADBALANCEHOSTS",
-    "max_protocol_version": "PGMAXPROTOCOLVERSION",
-    "min_protocol_version": "PGMINPROTOCOLVERSION",
-    "options": "PGOPTIONS",
-    "passfile": "PGPASSFILE",
-    "password": "PGPASSWORD",
-    "port": "PGPORT",
-    "require_auth": "PGREQUIREAUTH",
-    "requirepeer": "PGREQUIREPEER",
-    "service": "PGSERVICE",
-    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
-    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
-    "sslcert": "PGSSLCERT",
-    "sslcertmode": "PGSSLCERTMODE",
-    "sslcompression": "PGSSLCOMPRESSION",
-    "sslcrl": "PGSSLCRL",
-    "sslcrldir": "PGSSLCRLDIR",
-    "sslkey": "PGSSLKEY",
-    "sslmode": "PGSSLMODE",
-    "sslnegotiation": "PGSSLNEGOTIATION",
-    "sslrootcert": "PGSSLROOTCERT",
-    "sslsni": "PGSSLSNI",
-    "target_session_attrs": "PGTARGETSESSIONATTRS",
-    "user": "PGUSER",
-}
 # The dump's locks end with its session: the server must notice a client that was killed, or that the network
 # lost in silence.
-_WATCHED = " ".join(f"-c {name}={value}" for name, value in SERVER_AT_WORK.items())
-# The same for pg_dump itself, which would wait for an answer for two hours. libpq has no variables for these;
-# the rest of the address, and the database's name, come from its variables all the same.
-_KEEPALIVES = " ".join(f"{name}={value}" for name, value in CLIENT.items())
-# A dump has a name of its own, and is kept in the encoding of its database.
-_NOT_FOR_A_DUMP = frozenset({"client_encoding", "fallback_application_name"})
+_WATCHED = (
+    "-c client_connection_check_interval=1000 -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 "
+    "-c tcp_keepalives_count=3 -c tcp_user_timeout=15000"
+)
+_MEGA = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,79 +57,150 @@ class About:
     release: str
     database: str
     heads: tuple[RevisionId, ...]
+    version_tables: tuple[VersionTable, ...] = ()  # empty where only `env.py` knows them
 
 
 @dataclass(frozen=True, slots=True)
 class Dumper:
-    """Everything a dump needs; `prove_leadership` is called all the time and raises when it is lost."""
+    """Everything a dump needs."""
 
     connector: Connector
     dsn: Dsn
     client: Client
     store: Store
-    clock: Clock
-    stop: Stop
-    prove_leadership: Callable[[], None]
-    progressed: Callable[[int, float], None]
-    taken: Callable[[Backup], None] = field(default=lambda _: None)
-    stall: timedelta = timedelta(minutes=5)
+    watch: Watch
+    events: Events
+    exclude: tuple[str, ...] = ()
+    max_size_bytes: int | None = None
+    # More than reading it back: given the manifest so far and the session of the dump's own snapshot, it
+    # returns the manifest with what it proved, or raises.
+    prove_further: Callable[[Manifest, Session], Manifest] | None = None
+    seal: Seal = field(default_factory=NoSeal)
 
     def take(self, about: About) -> Backup:
-        """Dump, read back, declare.
+        """Refuse or dump, prove, declare.
 
-        Raises `BackupFailed` (I/O, disk, a broken dump) or `PolicyRefused` (tables the role cannot read, an
-        address pg_dump cannot be given); the schema was not touched, and no half file stays.
+        Raises `BackupFailed` (I/O, disk, a broken dump, a stall) or `PolicyRefused` (what a preflight
+        forbids); the schema was not touched, and no half file stays.
         """
         address = dump_variables(self.dsn)
-        started = utc_now()
         self.store.refuse_unusable(0)
         self.store.remove_leftovers()
-        name = _name(about, started)
         with self.connector.reopen("the backup") as session:
-            server_version = session.server_version
-            snapshot, tables = _snapshot(session)
-            with self.store.writing(name, database_size_bytes(session)) as file:
-                backup = self._dump(name, snapshot, address, file)
+            session.hold_on()
+            manifest, scope = self._begin(session, about)
             try:
-                self.taken(backup)
-                self._prove(name, backup, tables)
+                manifest = self._archive(manifest, scope, address, session)
+                manifest = self._proven(manifest)
+                if self.prove_further is not None:
+                    manifest = replace(self.prove_further(manifest, session), finished=utc_now())
+                with self.store.writing(manifest.name) as file:
+                    file.write(manifest.encoded())
             except BaseException:
                 with contextlib.suppress(MigratorError):  # what happened first is what counts
-                    self.store.remove(name)
+                    self.store.remove(manifest.file)
                 raise
-        self._declare(backup, about, started=started, server_version=server_version)
+        backup = backup_of(manifest, self.store)
+        self.events.record("backup.verified", f"backup proven: {backup}", **backup.facts)
         return backup
 
-    def _declare(self, backup: Backup, about: About, *, started: datetime, server_version: int) -> None:
-        name = Path(backup.location).name
+    def _begin(self, session: Session, about: About) -> tuple[Manifest, Scope]:
+        """Fix the moment, and refuse what can be refused; the manifest says what is known by now."""
+        started = utc_now()
+        moment = take_snapshot(session, about.version_tables)
+        refuse_too_large(moment, self.max_size_bytes)
+        scope = Scope.of(moment, self.exclude)
+        refuse_unready(session, scope, self.store, self.events)
+        tell_idle_patterns(moment, self.exclude, self.events)
+        heads = moment.heads or about.heads
         manifest = Manifest(
-            file=name,
+            file=_name(started, heads, about.run_id),
             database=about.database,
-            heads=about.heads,
-            server_version=_version(server_version),
+            database_id=moment.database_id,
+            version_rows=moment.version_rows,
+            heads=heads,
+            fingerprint=_fingerprint(session),
+            large_objects=moment.large_objects,
+            missing=scope.missing,
+            lsn=moment.lsn,
+            restore_point=mark_restore_point(session, heads, about.run_id),
+            extensions=moment.extensions,
+            creation=moment.creation,
+            database_size_bytes=moment.database_size_bytes,
+            server_version=_version(moment.server_version),
             client_version=self.client.version,
-            size_bytes=backup.size_bytes,
-            sha256=backup.sha256,
-            plain_sha256=backup.sha256,
+            compression=self.client.compression(),
+            encryption=self.seal.scheme,
+            size_bytes=0,
+            sha256="",
             run_id=about.run_id,
             app=about.app,
             release=about.release,
             started=started,
-            finished=backup.finished,
-            verified="archive",
+            finished=started,
+            verified="",
         )
-        with self.store.writing(manifest.name) as file:
-            file.write(manifest.encoded())
+        self._tell_start(manifest)
+        return manifest, scope
 
-    def _dump(self, name: str, snapshot: str, address: dict[str, str], file: Writing) -> Backup:
+    def _tell_start(self, manifest: Manifest) -> None:
+        size = manifest.database_size_bytes
+        partial = f", without the rows of {', '.join(manifest.missing)}" if manifest.missing else ""
+        self.events.record(
+            "backup.started",
+            f"backing up {manifest.database} ({size / _MEGA:.1f} MB on disk) with pg_dump "
+            f"{manifest.client_version}{partial}",
+            database_size_bytes=size,
+            client_version=manifest.client_version,
+            partial=manifest.is_partial,
+            missing=list(manifest.missing),
+            restore_point=manifest.restore_point,
+        )
+
+    def _archive(
+        self, manifest: Manifest, scope: Scope, address: dict[str, str], session: Session
+    ) -> Manifest:
+        """Dump into the store, decoding on the way; it is complete there only if everything succeeded."""
+        expected = manifest.database_size_bytes
+        with tempfile.TemporaryFile() as listing, self.store.writing(manifest.file, expected) as file:
+            with self._programs(manifest, scope, address, listing) as (dump, decoder, lister):
+                stream = Stream(dump, decoder, lister, self.seal, file)
+                progress = Progress(stream, len(scope.dumped), self.watch.clock, self.events)
+                self.watch.over(stream, stream.pump, stream.scan, looked=progress.tell)
+                self._tell_complaints(dump)
+            listing.seek(0)
+            manifest = replace(
+                manifest,
+                tables=scope.contents(stream.counter, listing.read()),
+                size_bytes=stream.size_bytes,
+                sha256=stream.sha256,
+                plain_sha256=stream.plain_sha256,
+                finished=utc_now(),
+                # A table that somebody held before the dump began is free now, or the dump had failed.
+                fingerprint=manifest.fingerprint or _fingerprint(session),
+            )
+        backup = backup_of(manifest, self.store)
+        self.events.record(
+            "backup.taken",
+            f"backup taken in {backup.seconds:.2f} s: {manifest.size_bytes / _MEGA:.1f} MB",
+            **backup.facts,
+        )
+        return manifest
+
+    @contextlib.contextmanager
+    def _programs(
+        self, manifest: Manifest, scope: Scope, address: dict[str, str], listing: IO[bytes]
+    ) -> Iterator[tuple[Program, Program, Program]]:
+        """pg_dump; one pg_restore that decodes all data, and one that lists what is in the archive."""
         command = [
             self.client.pg_dump,
             "--format=custom",
-            f"--compress={self.client.compression()}",
-            f"--snapshot={snapshot}",
+            f"--compress={manifest.compression}",
+            f"--encoding={scope.moment.encoding}",
+            f"--snapshot={scope.moment.snapshot}",
             f"--lock-wait-timeout={_LOCK_WAIT}",
             "--no-password",
-            f"--dbname={_KEEPALIVES}",
+            *(f"--exclude-table-data={_exactly(one.schema)}.{_exactly(one.name)}" for one in scope.left_out),
             *([f"--role={self.connector.role}"] if self.connector.role else []),
         ]
         options = address.get("PGOPTIONS", os.environ.get("PGOPTIONS", ""))
@@ -165,118 +210,58 @@ class Dumper:
             "PGOPTIONS": f"{options} {_WATCHED}".strip(),
             "LC_ALL": "C",
         }
-        began = self.clock.monotonic()
-        with running(command, environ, stdin=None) as child:
-            digest, size = self._store(self._chunks(child), file)
-        if size == 0:
-            raise BackupFailed("pg_dump ended without an error and without a single byte")
-        seconds = self.clock.monotonic() - began
-        return Backup(self.store.location(name), size, digest, seconds, utc_now())
+        # Only data: text of a function's body could pass for it.
+        decode = [self.client.pg_restore, "--data-only", "--file=-"]
+        list_ = [self.client.pg_restore, "--list"]
+        plain = {"LC_ALL": "C"}
+        with (
+            running(command, environ, stdin=None) as dump,
+            running(decode, plain, stdin=subprocess.PIPE) as decoder,
+            running(list_, plain, stdin=subprocess.PIPE, stdout=listing) as lister,
+        ):
+            yield dump, decoder, lister
 
-    def _store(self, chunks: Iterator[bytes], file: Writing) -> tuple[str, int]:
-        """Write what comes, telling how far it is."""
-        digest, size = hashlib.sha256(), 0
-        began = told = self.clock.monotonic()
-        for chunk in chunks:
-            digest.update(chunk)
-            file.write(chunk)
-            size += len(chunk)
-            if (now := self.clock.monotonic()) - told >= _PROGRESS_SECONDS:
-                told = now
-                self.progressed(size, now - began)
-        return digest.hexdigest(), size
+    def _tell_complaints(self, dump: Program) -> None:
+        """What pg_dump warned of, although it succeeded."""
+        for line in dump.complaints():
+            self.events.record("output.captured", line, level="warning", stream="stderr", by="pg_dump")
 
-    def _chunks(self, child: Program) -> Iterator[bytes]:
-        """What the child prints; raises instead of ending when the child failed: an end is not a success."""
-        assert child.process.stdout is not None  # noqa: S101 - a pipe was asked for
-        heard = self.clock.monotonic()
-        descriptor = child.process.stdout.fileno()
-        while True:
-            ready, _, _ = select.select([descriptor, self.stop.wakeup], [], [], 1.0)
-            self.stop.check()
-            now = self.clock.monotonic()
-            self.prove_leadership()
-            if descriptor not in ready and now - heard >= self.stall.total_seconds():
-                raise BackupFailed(
-                    f"pg_dump has written nothing for {self.stall.total_seconds():g} s",
-                    remedy="see in pg_stat_activity what the server does for it, then run again",
-                )
-            if descriptor in ready:
-                heard = now
-                chunk = os.read(descriptor, _CHUNK_BYTES)
-                if not chunk:
-                    child.must_have_succeeded()
-                    return
-                yield chunk
-
-    def _prove(self, name: str, backup: Backup, tables: int) -> None:
-        """Read the stored bytes back: the same bytes, decodable to the end, every table listed.
-
-        `pg_restore --list` alone passes an archive that is cut in half, and zstd has no checksum.
-        """
-        if self.store.size_bytes(name) != backup.size_bytes or self._read_back(name) != backup.sha256:
-            raise BackupFailed("the stored archive is not what pg_dump wrote: its sha256 differs")
-        if (listed := self._listed(name)) != tables:
-            raise BackupFailed(f"the archive lists {listed} tables, the database has {tables}")
-
-    def _read_back(self, name: str) -> str:
-        """Have every stored byte decoded; return their sha256."""
-        digest = hashlib.sha256()
-        command = [self.client.pg_restore, "--file=/dev/null"]
-        with running(command, {"LC_ALL": "C"}, stdin=subprocess.PIPE) as child:
-            for chunk in self._stored(name):
-                digest.update(chunk)
-                child.feed(chunk)
-            child.feed(None)
-            child.must_have_succeeded()
-        return digest.hexdigest()
-
-    def _listed(self, name: str) -> int:
-        """How many tables the archive lists; its list is at the front, so the rest is not read again."""
-        command = [self.client.pg_restore, "--list"]
-        with tempfile.TemporaryFile() as listing:
-            with running(command, {"LC_ALL": "C"}, stdin=subprocess.PIPE, stdout=listing) as child:
-                for chunk in self._stored(name):
-                    if not child.feed(chunk):
-                        break
-                child.feed(None)
-                child.must_have_succeeded()
-            listing.seek(0)
-            return len(_TABLE.findall(listing.read()))
-
-    def _stored(self, name: str) -> Iterator[bytes]:
-        """The stored bytes, for as long as we lead and nobody tells us to stop."""
-        for chunk in self.store.reading(name):
-            self.stop.check()
-            self.prove_leadership()
-            yield chunk
+    def _proven(self, manifest: Manifest) -> Manifest:
+        """Read it back as it is stored."""
+        back = ReadBack(self.store, manifest.file)
+        self.watch.over(back, back.read)
+        back.must_be(manifest.size_bytes, manifest.sha256)
+        return replace(manifest, verified="archive", finished=utc_now())
 
 
-def dump_variables(dsn: Dsn) -> dict[str, str]:
-    """The address by environment: arguments are for everyone to read.
-
-    Raises `PolicyRefused` for a keyword that has no variable: without it, pg_dump would connect differently.
-    """
-    words = {name: value for name, value in dsn.libpq().items() if name not in _NOT_FOR_A_DUMP}
-    if unknown := sorted(words.keys() - _LIBPQ_VARIABLES.keys()):
-        raise PolicyRefused(
-            f"pg_dump cannot be given {', '.join(unknown)}, which stands in the database's URL",
-            remedy="put it into a connection service file (PGSERVICEFILE, ?service=…) instead",
-        )
-    return {_LIBPQ_VARIABLES[name]: value for name, value in words.items()}
+def backup_of(manifest: Manifest, store: Store) -> Backup:
+    """What the rest of a run, and its events, say of a backup."""
+    return Backup(
+        location=store.location(manifest.file),
+        size_bytes=manifest.size_bytes,
+        sha256=manifest.sha256,
+        seconds=(manifest.finished - manifest.started).total_seconds(),
+        finished=manifest.finished,
+        missing=manifest.missing,
+    )
 
 
-def _name(about: About, started: datetime) -> str:
-    stamp = f"{started:%Y%m%dT%H%M%SZ}-{'+'.join(about.heads)[:60] or 'empty'}-{about.run_id[:8]}"
+def _fingerprint(session: Session) -> str | None:
+    """Of the schema; None while somebody holds a table of it."""
+    try:
+        return read_snapshot_within(session).fingerprint
+    except DatabaseUnavailable:
+        return None
+
+
+def _exactly(name: bytes) -> str:
+    """A pattern of pg_dump's that only this name matches; bytes of whatever encoding pass as they are."""
+    return os.fsdecode(b'"' + name.replace(b'"', b'""') + b'"')
+
+
+def _name(started: datetime, heads: Sequence[RevisionId], run_id: str) -> str:
+    stamp = f"{started:%Y%m%dT%H%M%SZ}-{'+'.join(heads)[:60] or 'empty'}-{run_id[:8]}"
     return re.sub(r"[^\w.+-]", "_", stamp) + ARCHIVE_SUFFIX
-
-
-def _snapshot(session: Session) -> tuple[str, int]:
-    """A snapshot that the dump shares, and how many tables it must then hold."""
-    session.hold_on()
-    refuse_unreadable(session)
-    session.rows("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-    return str(session.value("SELECT pg_export_snapshot()")), table_count(session)
 
 
 def _version(number: int) -> str:

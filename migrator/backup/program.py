@@ -12,10 +12,16 @@ from migrator.child import die_with_parent
 from migrator.errors import BackupFailed
 
 _GRACE_SECONDS = 2.0
+_LONGEST_COMPLAINT = 1 << 20
+# More than the 64 KiB a pipe holds by itself: programs take fewer turns. An ordinary user may have so much.
+_PIPE_BYTES = 1 << 20
 
 
 class Program:
-    """A program of ours with its complaints kept in a file, where they cannot fill a pipe."""
+    """A program of ours with its complaints kept in a file, where they cannot fill a pipe.
+
+    Between them they may be used from several threads, but each pipe from one alone.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes], name: str, complaints: IO[bytes]) -> None:
         """Take over the process; `complaints` is the file its standard error goes to."""
@@ -41,13 +47,28 @@ class Program:
                 pipe.close()
         return False
 
+    def terminate(self) -> None:
+        """Ask it to end, if it has not."""
+        if self.process.poll() is None:
+            self.process.terminate()
+
+    @property
+    def output(self) -> int:
+        """The descriptor of its output, where a pipe was asked for."""
+        assert self.process.stdout is not None  # noqa: S101 - a pipe was asked for
+        return self.process.stdout.fileno()
+
+    def complaints(self) -> list[str]:
+        """What it wrote to its standard error; it has ended."""
+        self._complaints.seek(0)
+        return self._complaints.read(_LONGEST_COMPLAINT).decode(errors="replace").strip().splitlines()
+
     def must_have_succeeded(self) -> None:
-        """Raise `BackupFailed` with the last complaint unless it exited with 0."""
+        """Wait for its end; raise `BackupFailed` with the first error it told unless it exited with 0."""
         status = self.process.wait()
         if status == 0:
             return
-        self._complaints.seek(0)
-        lines = self._complaints.read().decode(errors="replace").strip().splitlines()
+        lines = self.complaints()
         said = next((line for line in lines if "error:" in line), lines[-1] if lines else "it said nothing")
         raise BackupFailed(f"{self._name} failed with status {status}: {said}")
 
@@ -72,6 +93,7 @@ def running(
                 env={**os.environ, **environment},
                 start_new_session=True,
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - takes no lock that another thread may hold
+                pipesize=_PIPE_BYTES,
             )
         except OSError as error:
             raise BackupFailed(f"{name} cannot be started: {error.strerror}") from error

@@ -9,7 +9,7 @@ from migrator.model import RevisionId, VersionRows, VersionTable
 from migrator.postgres.session import Session
 
 # A relation counts unless it is the server's, an extension's or temporary.
-_COUNTED = """
+COUNTED = """
 c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
 AND n.nspname NOT IN ('pg_catalog', 'information_schema')
 AND n.nspname !~ '^pg_(toast|temp)'
@@ -115,21 +115,11 @@ def object_names(session: Session, besides: Iterable[VersionTable]) -> tuple[str
     names = sorted({table.name for table in besides})
     rows = session.rows(
         f"SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "  # noqa: S608
-        f"WHERE {_COUNTED} AND n.nspname <> 'migrator' AND NOT c.relname = ANY(%s) "
+        f"WHERE {COUNTED} AND n.nspname <> 'migrator' AND NOT c.relname = ANY(%s) "
         "ORDER BY c.relkind <> 'r', 1, 2",
         [names],
     )
     return tuple(f"{schema}.{name}" for schema, name in rows)
-
-
-def table_count(session: Session) -> int:
-    """How many tables a dump of this database must hold, partitions included, extensions' left out."""
-    return int(
-        session.value(
-            f"SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "  # noqa: S608
-            f"WHERE {_COUNTED} AND c.relkind IN ('r', 'p')"
-        )
-    )
 
 
 def invalid_indexes(session: Session) -> frozenset[InvalidIndex]:
@@ -157,3 +147,15 @@ def index_validity(session: Session, names: Iterable[str]) -> dict[str, frozense
 def database_size_bytes(session: Session) -> int:
     """Size of the database on the server's disk."""
     return int(session.value("SELECT pg_database_size(current_database())"))
+
+
+def database_identity(session: Session) -> str:
+    """Which database of which server, since names are used again; empty where the service hides it."""
+    if not session.value("SELECT has_function_privilege('pg_control_system()', 'EXECUTE')"):
+        return ""
+    return str(
+        session.value(
+            "SELECT concat_ws('/', system_identifier, oid) FROM pg_control_system(), pg_database "
+            "WHERE datname = current_database()"
+        )
+    )

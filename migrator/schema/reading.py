@@ -12,8 +12,21 @@ def read_snapshot(session: Session) -> Snapshot:
     """
     session.rows("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     try:
-        for setting in (*SETUP, "SET LOCAL lock_timeout = '2s'"):
-            session.rows(setting)
-        return Snapshot.of(row for query in QUERIES for row in session.rows(query.sql))
+        return _read(session)
     finally:
         session.rows("ROLLBACK")
+
+
+def read_snapshot_within(session: Session) -> Snapshot:
+    """The same in the transaction that is open, which stays as it was; raises likewise."""
+    session.rows("SAVEPOINT schema_snapshot")
+    try:
+        return _read(session)
+    finally:  # it also undoes the settings
+        session.rows("ROLLBACK TO schema_snapshot; RELEASE schema_snapshot")
+
+
+def _read(session: Session) -> Snapshot:
+    for setting in (*SETUP, "SET LOCAL lock_timeout = '2s'"):
+        session.rows(setting)
+    return Snapshot.of(row for query in QUERIES for row in session.rows(query.sql))

@@ -222,6 +222,12 @@ class Settings:
         value=(),
         default="none",
     )
+    backup_command_timeout: timedelta = _setting(
+        values.lasting,
+        "how long `MIGRATOR_BACKUP_COMMAND` may take, tries again included",
+        value=timedelta(hours=1),
+        default="`1h`",
+    )
     backup_max_size: int | None = _setting(
         values.size, "above this database size (`500GB`), exit 13 before dumping", default="none"
     )

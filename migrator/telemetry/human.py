@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
 from migrator.errors import ExitCode
+from migrator.model import partial_note
 from migrator.telemetry.page import Page
 from migrator.telemetry.underway import Underway
 from migrator.telemetry.wording import counted
@@ -198,9 +199,13 @@ def _failure(facts: Facts) -> Iterator[tuple[str, str]]:
     if facts.get("invalid_indexes"):
         yield "left INVALID", _listed(facts["invalid_indexes"])
     if facts.get("backup"):
-        yield "backup", str(facts["backup"].get("location"))
+        yield "backup", _backup(facts["backup"])
     if facts.get("remedy"):
         yield "what to do", str(facts["remedy"])
+
+
+def _backup(facts: Facts) -> str:
+    return f"{facts.get('location')}{partial_note(facts.get('missing') or ())}"
 
 
 def _listed(names: Any) -> str:

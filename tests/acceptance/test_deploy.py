@@ -71,7 +71,7 @@ def test_new_revisions_are_applied_after_a_proven_backup(
     backup = Path(result.last["backup"]["location"])
     assert hashlib.sha256(backup.read_bytes()).hexdigest() == result.last["backup"]["sha256"]
     manifest = json.loads(next(backup.parent.glob("*.manifest.json")).read_text())
-    assert manifest["heads_before"] == ["a1"]
+    assert manifest["heads"] == ["a1"]
     assert manifest["sha256"] == result.last["backup"]["sha256"]
     assert manifest["run_id"] == result.last["run_id"]
 

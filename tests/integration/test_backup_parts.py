@@ -4,36 +4,60 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from migrator.backup.client import Client, find_client
 from migrator.backup.dump import About, Dumper
 from migrator.backup.stores import FileStore
+from migrator.backup.watch import Watch
 from migrator.clock import Stop, SystemClock
 from migrator.demo.cluster import embedded_binaries
 from migrator.errors import BackupFailed, InterruptedMidway, PolicyRefused
-from migrator.model import Backup, RevisionId
+from migrator.model import RevisionId, VersionTable
 from migrator.postgres.session import Connector
 from tests.support.clients import fake_pg_dump
 from tests.support.clock import HandClock
 from tests.support.target import Target
 
 ABOUT = About(
-    run_id="0123456789abcdef", app="shop", release="1.2", database="orders", heads=(RevisionId("a1"),)
+    run_id="0123456789abcdef",
+    app="shop",
+    release="1.2",
+    database="orders",
+    heads=(RevisionId("a1"),),
+    version_tables=(VersionTable(),),
 )
 ROWS = 20_000
 
 MakeDumper = Callable[..., Dumper]
+WATCHED = {"clock", "stop", "prove_leadership", "stall"}
+
+
+@dataclass
+class Told:
+    """Events, kept; at some of them something is done."""
+
+    at: dict[str, Callable[[], object]] = field(default_factory=dict)
+    told: list[dict[str, Any]] = field(default_factory=list)
+
+    def record(self, event: str, message: str, **facts: Any) -> None:
+        self.told.append({"event": event, "message": message, **facts})
+        self.at.get(event, lambda: None)()
+
+    def named(self, event: str) -> list[dict[str, Any]]:
+        return [one for one in self.told if one["event"] == event]
 
 
 @pytest.fixture
 def filled(target: Target) -> Target:
-    """A target with two tables, one of some size that does not compress away."""
+    """A target with a version and two tables, one of some size that does not compress away."""
     target.execute(
+        "CREATE TABLE alembic_version (version_num text); INSERT INTO alembic_version VALUES ('a1');"
         f"CREATE TABLE book AS SELECT n, md5(n::text) title FROM generate_series(1, {ROWS}) n;"
         "CREATE TABLE shelf ()"
     )
@@ -52,15 +76,14 @@ def make_dumper(filled: Target, connector: Connector, folder: Path) -> MakeDumpe
     """Make a dumper of the target with these programs, and whatever else a test replaces."""
 
     def make(bin_folder: Path | None = None, **others: object) -> Dumper:
+        watched = {name: others.pop(name) for name in WATCHED & others.keys()}
         dumper = Dumper(
             connector=connector,
             dsn=connector.dsn,
-            client=find_client(bin_folder or filled.cluster.binaries.folder, 160000),
+            client=find_client(bin_folder or filled.cluster.binaries.folder, 150000),
             store=FileStore(folder),
-            clock=HandClock(),
-            stop=Stop(),
-            prove_leadership=lambda: None,
-            progressed=lambda _size, _seconds: None,
+            watch=replace(Watch(HandClock(), Stop(), lambda: None), **watched),  # type: ignore[arg-type]
+            events=Told(),
         )
         return replace(dumper, **others)  # type: ignore[arg-type]
 
@@ -147,8 +170,8 @@ class TestDump:
 
     def test_the_manifest_is_written_last(self, make_dumper: MakeDumper, folder: Path) -> None:
         seen: list[list[str]] = []
-        backup = make_dumper(taken=lambda _: seen.append(names(folder))).take(ABOUT)
-        archive = Path(backup.location)
+        told = Told({"backup.taken": lambda: seen.append(names(folder))})
+        archive = Path(make_dumper(events=told).take(ABOUT).location)
         assert seen == [[archive.name]]
         manifest = archive.with_suffix(".manifest.json")
         assert manifest.stat().st_mtime_ns >= archive.stat().st_mtime_ns
@@ -169,7 +192,18 @@ class TestDump:
         programs = fake_pg_dump(
             tmp_path / "bin", filled.cluster.binaries, 'exec "$real" "$@" --exclude-table=shelf'
         )
-        with pytest.raises(BackupFailed, match="the archive lists 1 tables, the database has 2"):
+        with pytest.raises(BackupFailed, match=r"the archive has no data of public\.shelf"):
+            make_dumper(Path(programs)).take(ABOUT)
+        assert names(folder) == []
+
+    def test_a_partitioned_table_that_is_missing_in_the_archive_is_noticed(
+        self, filled: Target, make_dumper: MakeDumper, tmp_path: Path, folder: Path
+    ) -> None:
+        filled.execute("CREATE TABLE event (at date) PARTITION BY RANGE (at)")
+        programs = fake_pg_dump(
+            tmp_path / "bin", filled.cluster.binaries, 'exec "$real" "$@" --exclude-table=event'
+        )
+        with pytest.raises(BackupFailed, match="the archive lists 3 tables, the database has 4"):
             make_dumper(Path(programs)).take(ABOUT)
         assert names(folder) == []
 
@@ -191,25 +225,28 @@ class TestDump:
         assert names(folder) == []
 
     def test_bytes_that_changed_on_disk_are_noticed(self, make_dumper: MakeDumper, folder: Path) -> None:
-        def flip(backup: Backup) -> None:
-            (partial,) = folder.iterdir()
-            with partial.open("r+b") as file:
-                file.seek(backup.size_bytes // 2)
+        def flip() -> None:
+            (archive,) = folder.iterdir()
+            with archive.open("r+b") as file:
+                file.seek(archive.stat().st_size // 2)
                 byte = file.read(1)
                 file.seek(-1, 1)
                 file.write(bytes([byte[0] ^ 1]))
 
-        with pytest.raises(BackupFailed, match=r"sha256 differs|pg_restore failed"):
-            make_dumper(taken=flip).take(ABOUT)
+        with pytest.raises(BackupFailed, match="its sha256 differs"):
+            make_dumper(events=Told({"backup.taken": flip})).take(ABOUT)
         assert names(folder) == []
 
-    def test_bytes_that_were_added_on_disk_are_noticed(self, make_dumper: MakeDumper, folder: Path) -> None:
-        def append(backup: Backup) -> None:
-            (partial,) = folder.iterdir()
-            os.truncate(partial, backup.size_bytes + 1)
+    @pytest.mark.parametrize("more", [1, -1])
+    def test_bytes_that_were_added_or_lost_on_disk_are_noticed(
+        self, make_dumper: MakeDumper, folder: Path, more: int
+    ) -> None:
+        def change() -> None:
+            (archive,) = folder.iterdir()
+            os.truncate(archive, archive.stat().st_size + more)
 
-        with pytest.raises(BackupFailed, match="its sha256 differs"):
-            make_dumper(taken=append).take(ABOUT)
+        with pytest.raises(BackupFailed, match=r"not what pg_dump wrote: it has \d+ bytes .* instead of"):
+            make_dumper(events=Told({"backup.taken": change})).take(ABOUT)
         assert names(folder) == []
 
     def test_a_run_that_no_longer_leads_stops_at_once(self, make_dumper: MakeDumper, folder: Path) -> None:
@@ -247,12 +284,19 @@ class TestDump:
         assert "secret" not in refusal.value.message
         assert names(folder) == []
 
-    def test_progress_is_told_in_growing_numbers(self, make_dumper: MakeDumper) -> None:
-        told: list[tuple[int, float]] = []
-        dumper = make_dumper(progressed=lambda *facts: told.append(facts), clock=_Hasty())
-        backup = dumper.take(ABOUT)
-        assert told == sorted(told)
-        assert 0 < told[-1][0] <= backup.size_bytes
+    def test_progress_is_told_in_growing_numbers(
+        self, filled: Target, make_dumper: MakeDumper, tmp_path: Path
+    ) -> None:
+        told, slow = Told(), tmp_path / "bin"
+        body = '"$real" "$@" | { head -c 100000; sleep 1; cat; }'
+        programs = fake_pg_dump(slow, filled.cluster.binaries, body)
+        make_dumper(Path(programs), events=told, clock=_Hasty(), stall=timedelta(hours=1)).take(ABOUT)
+        steps = [(one["size_bytes"], one["tables_done"]) for one in told.named("backup.progressed")]
+        assert steps == sorted(steps)
+        assert steps[-1][0] >= 100_000
+        last = told.named("backup.progressed")[-1]
+        assert last["tables"] == 3
+        assert last["bytes_per_second"] == round(last["size_bytes"] / last["seconds"])
 
     def test_tables_of_another_role_are_named_instead_of_left_out(
         self, filled: Target, make_dumper: MakeDumper, folder: Path
@@ -287,7 +331,7 @@ def test_a_dump_that_stalls_is_ended_and_leaves_nothing(
     make_dumper: MakeDumper, filled: Target, folder: Path, tmp_path: Path
 ) -> None:
     programs = fake_pg_dump(tmp_path / "bin", filled.cluster.binaries, "printf PGDMP; exec sleep 600")
-    dumper = make_dumper(Path(programs), clock=SystemClock(Stop()), stall=timedelta(seconds=0.2))
-    with pytest.raises(BackupFailed, match=r"written nothing for 0\.2 s"):
+    dumper = make_dumper(Path(programs), clock=SystemClock(Stop()), stall=timedelta(seconds=0.5))
+    with pytest.raises(BackupFailed, match=r"written nothing for 0\.5 s"):
         dumper.take(ABOUT)
     assert names(folder) == []

@@ -3,7 +3,7 @@
 import pytest
 from psycopg import pq
 
-from migrator.backup.dump import dump_variables
+from migrator.backup.address import dump_variables
 from migrator.errors import PolicyRefused
 from migrator.settings import Dsn
 
