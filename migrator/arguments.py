@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from migrator import __version__
 from migrator.errors import UsageError
+from migrator.settings.reader import Need
 from migrator.stage import Kind
 
 if TYPE_CHECKING:
@@ -16,15 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command: where its function is, and how it speaks.
+    """One command: where its function is, how it speaks, and what of backups it cannot do without.
 
-    `run` and `steps` tell events as they go, `facts` prints what it found. Only `run` needs somewhere to back
-    up to, and pushes metrics.
+    `run` and `steps` tell events as they go, `facts` prints what it found. Only `run` pushes metrics.
     """
 
     module: str
     kind: Kind
     help: str
+    need: Need = Need.NOTHING
 
     def load(self) -> "Callable[..., Any]":
         """Import its function: late, so that a damaged installation still ends with its last event."""
@@ -34,7 +35,9 @@ class Command:
 
 
 COMMANDS = {
-    "run": Command("migrator.run", "run", "the deploy: wait, look, lock, back up, migrate, verify (default)"),
+    "run": Command(
+        "migrator.run", "run", "the deploy: wait, look, lock, back up, migrate, verify (default)", Need.POLICY
+    ),
     "gate": Command(
         "migrator.commands.gate",
         "steps",
@@ -54,6 +57,8 @@ COMMANDS = {
     "adopt": Command(
         "migrator.commands.adopt", "steps", "find by replay which revision an unversioned database is at"
     ),
+    "backup": Command("migrator.commands.backup", "steps", "take a proven backup now", Need.BACKUP),
+    "backups": Command("migrator.commands.backups", "facts", "the backups there are", Need.STORE),
     "ledger": Command("migrator.commands.ledger", "steps", "correct what is recorded in the database"),
 }
 _TABLES = {"settings": "the settings", "exit-codes": "the exit codes"}

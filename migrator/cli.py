@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from migrator.errors import ExitCode, UsageError
+from migrator.settings.reader import Need
 from migrator.stage import Stage
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
     given = list(sys.argv[1:] if arguments is None else arguments)
     environ = os.environ if environ is None else environ
     if given in ([], ["run"]):  # the deploy itself needs no parser
-        return Stage({}, environ, "run").perform(_deploy)
+        return Stage({}, environ, "run", Need.POLICY).perform(_deploy)
     from migrator.arguments import COMMANDS, read_arguments  # noqa: PLC0415 - as above
 
     try:
@@ -65,7 +66,7 @@ def _perform(words: "Words", environ: Mapping[str, str]) -> int:
     command, options = COMMANDS[words.command], dict(words.options)
     if command.kind == "facts":
         options["show"] = _show_json if options.pop("json") else _show_text
-    stage = Stage(words.settings, environ, command.kind)
+    stage = Stage(words.settings, environ, command.kind, command.need)
     return stage.perform(lambda: partial(command.load(), **options))
 
 

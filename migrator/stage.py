@@ -10,7 +10,7 @@ from migrator import __version__
 from migrator.clock import Stop, SystemClock
 from migrator.errors import ExitCode, MigratorError, SettingsInvalid
 from migrator.settings import Settings
-from migrator.settings.reader import read_settings
+from migrator.settings.reader import Need, read_settings
 from migrator.telemetry.events import EventStream, json_handler
 from migrator.telemetry.redaction import Redactor
 
@@ -32,11 +32,14 @@ Kind = Literal["run", "steps", "facts"]
 class Stage:
     """What every command finds set up: settings, stop signals, events, and the report at the end."""
 
-    def __init__(self, flags: Mapping[str, str], environ: Mapping[str, str], kind: "Kind") -> None:
-        """Set up for a command of this kind."""
+    def __init__(
+        self, flags: Mapping[str, str], environ: Mapping[str, str], kind: "Kind", need: Need
+    ) -> None:
+        """Set up for a command of this kind, with this need of backups."""
         self._flags = flags
         self._environ = environ
         self._kind = kind
+        self._need = need
         self._stop = Stop()
         self._run_id = os.urandom(8).hex()
 
@@ -44,7 +47,7 @@ class Stage:
         """Settings, stop signals, events; then the command; then its report."""
         self._stop.install()
         try:
-            settings, warnings = read_settings(self._environ, self._flags, needs_backup=self._kind == "run")
+            settings, warnings = read_settings(self._environ, self._flags, need=self._need)
         except SettingsInvalid as error:
             return self._report_bad_settings(error)
         return self._perform(load, settings, warnings)

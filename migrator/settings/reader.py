@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from migrator.errors import SettingsInvalid
@@ -20,6 +21,15 @@ _INJECTED = re.compile(
 _TYPO_DISTANCE = 2
 
 
+class Need(Enum):
+    """What a command needs of the settings of backups."""
+
+    NOTHING = "nothing"
+    POLICY = "a way to take one, unless MIGRATOR_BACKUP is off"
+    BACKUP = "a way to take one"
+    STORE = "where backups are kept"
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """The raw texts that were found, by field, each with the name it was found under."""
@@ -30,7 +40,7 @@ class Given:
 
 
 def read_settings(
-    environ: Mapping[str, str], flags: Mapping[str, str] | None = None, *, needs_backup: bool = False
+    environ: Mapping[str, str], flags: Mapping[str, str] | None = None, *, need: Need = Need.NOTHING
 ) -> tuple[Settings, tuple[str, ...]]:
     """Read everything; return the settings and the warnings.
 
@@ -48,7 +58,8 @@ def read_settings(
                 wrong = True
     if wrong:
         problems += _value_problems(given)
-    problems += _missing(values, given, environ, needs_backup=needs_backup)
+    problems += _missing(values, given, environ)
+    problems += _missing_backup(values, given, environ, need)
     if problems:
         raise SettingsInvalid(tuple(problems))
     return Settings(**values), given.warnings
@@ -121,9 +132,7 @@ def _within(one: str, other: str, distance: int) -> bool:
     return row[-1] <= distance
 
 
-def _missing(
-    values: dict[str, Any], given: Given, environ: Mapping[str, str], *, needs_backup: bool
-) -> Iterator[str]:
+def _missing(values: dict[str, Any], given: Given, environ: Mapping[str, str]) -> Iterator[str]:
     """What only shows when settings are seen together; fills in the address from libpq's variables."""
     if not any(name in given.texts for name in ("database_url", "direct_database_url")):
         try:
@@ -135,14 +144,22 @@ def _missing(
                 yield "DATABASE_URL is missing: set it, or libpq's PGHOST and PGDATABASE"
     if values.get("version_table_schema") and not values.get("version_table"):
         yield "MIGRATOR_VERSION_TABLE_SCHEMA is set without MIGRATOR_VERSION_TABLE"
-    backups_are_wanted = values.get("backup", "auto") != "off"
-    if needs_backup and backups_are_wanted and "backup_url" not in given.texts:
-        yield (
-            "MIGRATOR_BACKUP_URL is missing: say where backups go (file:///backups, s3://bucket/prefix), "
-            "or set MIGRATOR_BACKUP=off to migrate without one"
-        )
-    if needs_backup and backups_are_wanted and "backup_url" in values:
-        yield from _access_problems(values["backup_url"], environ)
+
+
+def _missing_backup(
+    values: dict[str, Any], given: Given, environ: Mapping[str, str], need: Need
+) -> Iterator[str]:
+    has_command = "backup_command" in given.texts and need is not Need.STORE
+    is_off = need is Need.POLICY and values.get("backup", "auto") == "off"
+    if need is Need.NOTHING or is_off or has_command:
+        return
+    if "backup_url" in given.texts:
+        yield from _access_problems(values["backup_url"], environ) if "backup_url" in values else ()
+        return
+    otherwise = ", or set MIGRATOR_BACKUP=off to migrate without one" if need is Need.POLICY else ""
+    yield (
+        f"MIGRATOR_BACKUP_URL is missing: say where backups go (file:///backups, s3://bucket/prefix){otherwise}"
+    )
 
 
 def _access_problems(url: Secret, environ: Mapping[str, str]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from migrator.errors import SettingsInvalid
 from migrator.settings import Dsn, Secret, Settings
 from migrator.settings.definition import ROWS, Row
-from migrator.settings.reader import read_settings
+from migrator.settings.reader import Need, read_settings
 from migrator.settings.report import problems_of
 from migrator.settings.values import duration, lasting
 
@@ -23,9 +23,9 @@ def read(environ: Mapping[str, str], **flags: str) -> Settings:
     return read_settings(environ, flags)[0]
 
 
-def problems(environ: Mapping[str, str], *, needs_backup: bool = False, **flags: str) -> tuple[str, ...]:
+def problems(environ: Mapping[str, str], *, need: Need = Need.NOTHING, **flags: str) -> tuple[str, ...]:
     with pytest.raises(SettingsInvalid) as refusal:
-        read_settings(environ, flags, needs_backup=needs_backup)
+        read_settings(environ, flags, need=need)
     return refusal.value.problems
 
 
@@ -56,7 +56,7 @@ def test_every_problem_is_said_at_once() -> None:
             "MIGRATOR_LOG_LEVL": "info",
             "MIGRATOR_VERSION_TABLE_SCHEMA": "shop",
         },
-        needs_backup=True,
+        need=Need.POLICY,
     )
     named = [sentence.split(" ")[0].rstrip(":") for sentence in said]
     assert sorted(named) == [
@@ -228,10 +228,10 @@ def test_a_url_wins_over_libpqs_variables() -> None:
 
 
 def test_a_deploy_asks_where_backups_go_unless_they_are_off() -> None:
-    (said,) = problems(ENOUGH, needs_backup=True)
+    (said,) = problems(ENOUGH, need=Need.POLICY)
     assert said.startswith("MIGRATOR_BACKUP_URL is missing")
     assert "MIGRATOR_BACKUP=off" in said
-    assert read_settings({**ENOUGH, "MIGRATOR_BACKUP": "off"}, needs_backup=True)[0].backup == "off"
+    assert read_settings({**ENOUGH, "MIGRATOR_BACKUP": "off"}, need=Need.POLICY)[0].backup == "off"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,124 @@
+"""`migrator backups`: the backups there are, by their manifests alone; the database need not be there."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from migrator.account import Account
+from migrator.backup.manifest import Manifest
+from migrator.backup.shelf import Found, take_stock_of
+from migrator.backup.stores import Store
+from migrator.clock import utc_now
+from migrator.errors import MigratorError
+from migrator.model import Outcome
+from migrator.steps.desk import Desk
+from migrator.steps.shelving import store_of
+
+Show = Callable[[str, Mapping[str, Any]], None]
+
+_HEADINGS = ("backup", "taken", "age", "heads", "size", "proven by", "rows", "release")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+def backups(desk: Desk, account: Account, *, show: Show) -> Outcome:
+    """List them, the newest first; one whose manifest cannot be read is named."""
+    account.reached(_database(desk))
+    try:
+        with account.phase("look"):
+            store = store_of(desk, account.database)
+            found = take_stock_of(store)
+    except MigratorError as error:
+        return account.failed(error)
+    show("\n".join(_lines(found, store, utc_now())), document(found, store, utc_now()))
+    return account.concluded("the backups were listed")
+
+
+def _database(desk: Desk) -> str:
+    """Its name as libpq would tell it, without asking the server."""
+    return desk.dsn.database or desk.environ.get("PGDATABASE") or desk.dsn.user or ""
+
+
+def document(found: Found, store: Store, now: datetime) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "location": store.location(""),
+        "backups": [_facts(one, store, now) for one in reversed(found.manifests)],
+        "unreadable": list(found.unreadable),
+    }
+
+
+def _facts(one: Manifest, store: Store, now: datetime) -> dict[str, Any]:
+    return {
+        "file": one.file,
+        "location": store.location(one.file),
+        "database": one.database,
+        "finished": one.finished.isoformat(),
+        "age_seconds": round((now - one.finished).total_seconds()),
+        "heads": list(one.heads),
+        "size_bytes": one.size_bytes,
+        "sha256": one.sha256,
+        "verified": one.verified,
+        "partial": one.is_partial,
+        "missing": list(one.missing),
+        "app": one.app,
+        "release": one.release,
+        "run_id": one.run_id,
+        "server_version": one.server_version,
+        "tables": len(one.tables),
+        "rows": sum(table.rows for table in one.tables.values()),
+    }
+
+
+def _lines(found: Found, store: Store, now: datetime) -> Iterator[str]:
+    if found.manifests:
+        yield from _table([_HEADINGS, *(_columns(one, now) for one in reversed(found.manifests))])
+        yield f"in {_plain(store.location(''))}"
+    else:
+        yield f"no backups in {_plain(store.location(''))}"
+    for what in found.unreadable:
+        yield f"unreadable: {_plain(what)}"
+
+
+def _columns(one: Manifest, now: datetime) -> tuple[str, ...]:
+    return (
+        one.file,
+        f"{one.finished:%Y-%m-%d %H:%M}Z",
+        _age(now - one.finished),
+        ", ".join(one.heads) or "none",
+        _size(one.size_bytes),
+        one.verified,
+        f"partial, without {', '.join(one.missing)}" if one.is_partial else "all",
+        one.release,
+    )
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    plain = [tuple(map(_plain, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*plain, strict=True)]
+    for row in plain:
+        yield "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _age(age: timedelta) -> str:
+    seconds = max(age.total_seconds(), 0)
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            number = int(seconds // length)
+            return f"{number} {unit}{'' if number == 1 else 's'}"
+    return f"{int(seconds)} s"
+
+
+def _size(size_bytes: int) -> str:
+    size = float(size_bytes)
+    for unit in _UNITS:
+        if size < 1000 or unit == _UNITS[-1]:  # noqa: PLR2004 - that is what a kilo is
+            break
+        size /= 1000
+    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+
+
+def _plain(text: str) -> str:
+    """Whatever somebody wrote into a manifest: nothing moves the cursor."""
+    return _CONTROL.sub(" ", text)
