@@ -6,6 +6,7 @@ from typing import Final
 
 from migrator.schema.facts import Facts, Part
 from migrator.schema.naming import is_generated, quoted_words
+from migrator.schema.spelling import settled
 
 # Told in a difference, but no mismatch: the server's packages decide it, not the revisions.
 INFORMATIVE: Final = {"extension": frozenset({"version"})}
@@ -53,7 +54,7 @@ def _identity(part: Part, facts: Facts) -> Part:
     if part.kind == "sequence":
         return Part(part.kind, f"{facts['on']} of {facts['column']}")
     unique = "UNIQUE " if facts.get("unique") else ""
-    return Part(part.kind, f"{facts['on']} {unique}{facts['definition']}")
+    return Part(part.kind, f"{facts['on']} {unique}{settled(facts['definition'])}")
 
 
 def _unique(identity: Part, taken: Mapping[Part, Known]) -> Part:
@@ -66,7 +67,7 @@ def _unique(identity: Part, taken: Mapping[Part, Known]) -> Part:
 
 def _compared(part: Part, facts: Facts, defaults: Mapping[tuple[str, str], str]) -> Facts:
     left_out = INFORMATIVE.get(part.kind, frozenset()) | _DERIVED.get(part.kind, frozenset())
-    compared = {fact: value for fact, value in facts.items() if fact not in left_out}
+    compared = {fact: settled(value) for fact, value in facts.items() if fact not in left_out}
     if part.kind == "column" and "default" in facts:
         own = defaults.get((facts["on"], quoted_words(part.name)[-1]))
         compared["default"] = _OWN_SEQUENCE if facts["default"] == own else facts["default"]

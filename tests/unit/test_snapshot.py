@@ -164,3 +164,25 @@ def test_no_query_can_be_mistaken_for_one_with_parameters() -> None:
 def test_every_query_has_a_name_of_its_own_and_says_what_it_reads() -> None:
     assert len({query.name for query in QUERIES}) == len(QUERIES)
     assert all(query.about.endswith(".") for query in QUERIES)
+
+
+FIRST_PRINT = "CHECK (((x)::text = ANY ((ARRAY['a'::character varying, 'it''s'::character varying])::text[])))"
+AFTER_A_RESTORE = (
+    "CHECK (((x)::text = ANY (ARRAY[('a'::character varying)::text, ('it''s'::character varying)::text])))"
+)
+
+
+def test_a_list_that_postgres_spells_otherwise_after_a_restore_is_the_same() -> None:
+    one, other = (
+        Snapshot.of([row("constraint", "public.t.c", definition=text, on="public.t")])
+        for text in (FIRST_PRINT, AFTER_A_RESTORE)
+    )
+    assert one.fingerprint == other.fingerprint
+
+
+def test_another_list_is_another_schema() -> None:
+    one, other = (
+        Snapshot.of([row("constraint", "public.t.c", definition=text, on="public.t")])
+        for text in (FIRST_PRINT, FIRST_PRINT.replace("'a'", "'b'"))
+    )
+    assert one.fingerprint != other.fingerprint
