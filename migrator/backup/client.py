@@ -50,7 +50,7 @@ class Client:
 def find_client(folder: Path | None, server_version: int) -> Client:
     """Find the client for a server (version number as 160014). Raises `PolicyRefused` with what was found."""
     server_major = server_version // 10000
-    found = sorted(_clients(folder), key=lambda client: client.major)
+    found = installed_clients(folder)
     fitting = [client for client in found if client.major >= server_major]
     if fitting:
         return fitting[0]
@@ -59,6 +59,11 @@ def find_client(folder: Path | None, server_version: int) -> Client:
         f"pg_dump must not be older than the server, which is {server_major}; found: {seen}",
         remedy=f"install the PostgreSQL {server_major} client, or point MIGRATOR_PG_BIN at its folder",
     )
+
+
+def installed_clients(folder: Path | None) -> list[Client]:
+    """What is installed in this folder, or wherever we look without one, the oldest first."""
+    return sorted(_clients(folder), key=lambda client: client.major)
 
 
 def _clients(folder: Path | None) -> Iterator[Client]:

@@ -47,6 +47,9 @@ class Manifest:
     fingerprint: str | None = None  # of the schema, as the dump saw it
     tables: Mapping[str, TableContents] = field(default_factory=dict)  # by `schema.name`, quoted where needed
     large_objects: int = 0
+    large_objects_checksum: str | None = (
+        None  # of all they hold; only where the backup is proven by a restore
+    )
     missing: tuple[str, ...] = ()  # tables whose rows were left out on purpose: then the backup is partial
     lsn: str | None = None
     restore_point: str | None = None

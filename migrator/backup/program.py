@@ -4,7 +4,7 @@ import contextlib
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -59,9 +59,9 @@ class Program:
         return self.process.stdout.fileno()
 
     def complaints(self) -> list[str]:
-        """What it wrote to its standard error; it has ended."""
-        self._complaints.seek(0)
-        return self._complaints.read(_LONGEST_COMPLAINT).decode(errors="replace").strip().splitlines()
+        """What it has complained about so far; its own place in the file stays where it is."""
+        text = os.pread(self._complaints.fileno(), _LONGEST_COMPLAINT, 0)
+        return text.decode(errors="replace").strip().splitlines()
 
     def must_have_succeeded(self) -> None:
         """Wait for its end; raise `BackupFailed` with the first error it told unless it exited with 0."""
@@ -80,8 +80,12 @@ def running(
     *,
     stdin: int | None,
     stdout: IO[bytes] | int | None = None,
+    keeps: Sequence[int] = (),
 ) -> Iterator[Program]:
-    """Run a client program; it is ended, and waited for, however the body ends."""
+    """Run a client program; it is ended, and waited for, however the body ends.
+
+    It `keeps` these open files of ours, under their numbers.
+    """
     name = Path(command[0]).name
     with tempfile.TemporaryFile() as complaints:
         try:
@@ -91,6 +95,7 @@ def running(
                 stdout=subprocess.PIPE if stdout is None else stdout,
                 stderr=complaints,
                 env={**os.environ, **environment},
+                pass_fds=tuple(keeps),
                 start_new_session=True,
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - takes no lock that another thread may hold
                 pipesize=_PIPE_BYTES,

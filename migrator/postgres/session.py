@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import psycopg
+from psycopg import errors, pq
 
 from migrator.clock import Stop
 from migrator.errors import (
@@ -175,6 +176,11 @@ class Session:
         """The server's version number, as 160014."""
         return self._connection.info.server_version
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a statement of ours has begun a transaction that is not over."""
+        return self._connection.info.transaction_status is not pq.TransactionStatus.IDLE
+
     def rows(self, query: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
         """Run one statement and fetch everything. Raises our errors."""
         try:
@@ -220,6 +226,21 @@ class Session:
         ready, _, _ = select.select([socket, self._stop.wakeup], [], [], seconds)
         self._stop.check()
         return socket in ready
+
+    def begin(self, query: str) -> None:
+        """Send statements, separated by semicolons, without waiting for their end; see `has_ended`."""
+        self._connection.pgconn.send_query(query.encode())
+
+    def has_ended(self) -> bool:
+        """Whether what was begun is over. Raises the driver's error as it is: the first of its statements."""
+        self._connection.pgconn.consume_input()
+        while not self._connection.pgconn.is_busy():
+            result = self._connection.pgconn.get_result()
+            if result is None:
+                return True
+            if result.status == pq.ExecStatus.FATAL_ERROR:
+                raise errors.error_from_result(result)
+        return False
 
     def hold_on(self) -> None:
         """Stay open for as long as we live, and no longer: a server hears nothing of a client it lost.

@@ -1,7 +1,7 @@
 """Two spellings of one expression: as Postgres prints it first, and once that print was read in again.
 
-A list of strings that is compared with a `varchar`, as in `CHECK (kind IN ('a', 'b'))`, is printed as an array
-that is cast as a whole. Reading that, Postgres casts each element; so does every dump that is restored.
+A list of strings that is compared with a `varchar`, as in `CHECK (kind IN ('a', 'b'))`, is printed as an
+array that is cast as a whole. Reading that, Postgres casts each element; so does every restored dump.
 """
 
 import re

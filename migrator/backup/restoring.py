@@ -1,0 +1,146 @@
+"""Restore an archive into an empty database, and see that what came out is what went in."""
+
+import os
+import select
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from migrator.backup.archive import Archive
+from migrator.backup.comparison import compare
+from migrator.backup.dump import dump_variables
+from migrator.backup.program import Program, running
+from migrator.backup.restorer import Restorer
+from migrator.clock import Stop
+from migrator.errors import BackupFailed, PolicyRefused, StateRefused
+from migrator.postgres.scratch import Likeness, scratch_database
+from migrator.postgres.session import Connector
+
+# Below this size, further sessions cost more than they bring.
+_PARALLEL_BYTES = 16 << 20
+_JOBS = 4
+_TURN_SECONDS = 0.2
+# The server must notice a client that was killed.
+_WATCHED = "-c client_connection_check_interval=1000"
+_UNKNOWN_SETTING = "Command was: SET transaction_timeout = 0;"
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """How an empty database is filled; `keep_going` is called all the time, and raises to end it."""
+
+    restorer: Restorer
+    stop: Stop
+    keep_going: Callable[[], None]
+    keeps_owners: bool = True
+
+    def fill(self, into: Connector, archive: Archive) -> None:
+        """Restore the archive there, to its end or not at all. Raises `BackupFailed` with what was said.
+
+        Of a file at hand, several sessions restore at once.
+        """
+        command = [
+            self.restorer.client.pg_restore,
+            f"--dbname={_conninfo(str(into.dsn.database))}",
+            "--no-password",
+            *([] if self.restorer.startles_server else ["--exit-on-error"]),
+            *([f"--role={into.role}"] if into.role else []),
+            *([] if self.keeps_owners else ["--no-owner"]),
+        ]
+        address = dump_variables(into.dsn)
+        options = address.get("PGOPTIONS", os.environ.get("PGOPTIONS", ""))
+        environ = {
+            **address,
+            "PGAPPNAME": f"{into.application} restore",
+            "PGOPTIONS": f"{options} {_WATCHED}".strip(),
+            "LC_ALL": "C",
+        }
+        if archive.path is None or archive.file is None:
+            self._pour(command, environ, archive)
+            return
+        jobs = [f"--jobs={_JOBS}"] if archive.manifest.size_bytes >= _PARALLEL_BYTES else []
+        keeps = [archive.file.fileno()]
+        with running([*command, *jobs, archive.path], environ, stdin=None, keeps=keeps) as child:
+            self._await(child)
+
+    def _pour(self, command: list[str], environ: dict[str, str], archive: Archive) -> None:
+        """Through its input; what stops it early is told only if the bytes were the right ones."""
+        with running(command, environ, stdin=subprocess.PIPE) as child:
+            for chunk in archive.chunks():
+                self._feed(child, chunk)
+            child.feed(None)
+            self._await(child)
+
+    def _feed(self, child: Program, chunk: bytes) -> None:
+        """Write it all, however long the child is busy; one that has closed its input takes no more."""
+        pipe = child.process.stdin
+        if pipe is None or pipe.closed:
+            return
+        os.set_blocking(pipe.fileno(), False)
+        rest = memoryview(chunk)
+        while rest:
+            self._take_a_turn(child)
+            _, ready, _ = select.select([self.stop.wakeup], [pipe], [], _TURN_SECONDS)
+            if not ready:
+                continue
+            try:
+                rest = rest[os.write(pipe.fileno(), rest) :]
+            except BlockingIOError:
+                continue
+            except BrokenPipeError:
+                child.feed(None)
+                return
+
+    def _await(self, child: Program) -> None:
+        while child.process.poll() is None:
+            self._take_a_turn(child)
+            self.stop.wait(_TURN_SECONDS)
+        if not (self.restorer.startles_server and child.process.returncode == 1 and _is_startled(child)):
+            child.must_have_succeeded()
+
+    def _take_a_turn(self, child: Program) -> None:
+        self.stop.check()
+        self.keep_going()
+        if self.restorer.startles_server and not _is_startled(child):
+            child.process.terminate()
+            child.must_have_succeeded()
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """Where scratch databases can be made, and what those of this target are called and like."""
+
+    server: Connector  # leads to any database there
+    prefix: str
+    like: Likeness
+
+
+def prove_by_restoring(archive: Archive, filling: Filling, workbench: Workbench) -> None:
+    """Restore a stored archive into a scratch database, compare it with its manifest, and drop it.
+
+    Raises `BackupFailed` when it does not come back as it was, `PolicyRefused` where no database may be made.
+    """
+    bare = replace(workbench.like, settings=(), extensions=(), schemas=(), has_public=True)
+    try:
+        with scratch_database(workbench.server, workbench.prefix, bare, lambda _: None) as scratch:
+            filling.fill(scratch, archive)
+            with scratch.reopen("the restored backup") as session:
+                found = compare(session, archive.manifest)
+    except StateRefused as error:
+        raise PolicyRefused(
+            f"MIGRATOR_BACKUP_VERIFY=restore: {error.message}", remedy=error.remedy
+        ) from error
+    if found.differences:
+        raise BackupFailed(f"the backup does not come back as it was: {'; '.join(found.differences)}")
+
+
+def _is_startled(child: Program) -> bool:
+    """Whether the one setting that the server does not know is all it has complained about."""
+    lines = child.complaints()
+    return sum("error:" in line for line in lines) <= sum(line.strip() == _UNKNOWN_SETTING for line in lines)
+
+
+def _conninfo(database: str) -> str:
+    """A name that cannot be taken for a connection string; all else is in the environment."""
+    escaped = database.replace("\\", "\\\\").replace("'", "\\'")
+    return f"dbname='{escaped}'"
