@@ -59,6 +59,12 @@ COMMANDS = {
     ),
     "backup": Command("migrator.commands.backup", "steps", "take a proven backup now", Need.BACKUP),
     "backups": Command("migrator.commands.backups", "facts", "the backups there are", Need.STORE),
+    "restore": Command(
+        "migrator.commands.restore",
+        "steps",
+        "restore a backup into a fresh database, prove it, and put it in the target's place",
+        Need.STORE,
+    ),
     "ledger": Command("migrator.commands.ledger", "steps", "correct what is recorded in the database"),
 }
 _TABLES = {"settings": "the settings", "exit-codes": "the exit codes"}
@@ -156,6 +162,16 @@ def _adopt(parser: "argparse.ArgumentParser") -> None:
     )
 
 
+def _restore(parser: "argparse.ArgumentParser") -> None:
+    parser.add_argument(
+        "backup", metavar="BACKUP", help="its file's name, the beginning of it, its location, or `latest`"
+    )
+    parser.add_argument("--into", metavar="NAME", help="leave it beside the target, in a new database")
+    parser.add_argument(
+        "--disconnect", action="store_true", help="end the sessions in the target when it is replaced"
+    )
+
+
 def _ledger(parser: "argparse.ArgumentParser") -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     accept = actions.add_parser(
@@ -165,4 +181,4 @@ def _ledger(parser: "argparse.ArgumentParser") -> None:
     _add_settings(accept)
 
 
-_OWN = {"run": _run, "plan": _plan, "adopt": _adopt, "ledger": _ledger}
+_OWN = {"run": _run, "plan": _plan, "adopt": _adopt, "restore": _restore, "ledger": _ledger}

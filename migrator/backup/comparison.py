@@ -42,12 +42,20 @@ def compare(session: Session, manifest: Manifest) -> Comparison:
     return Comparison(contents, schema, tuple(unknown))
 
 
+def version_tables(manifest: Manifest) -> tuple[VersionTable, ...]:
+    """The version tables that were there."""
+    return tuple(map(_table, manifest.version_rows))
+
+
 def _major(manifest: Manifest) -> int:
     return int(manifest.server_version.partition(".")[0])
 
 
 def _version_rows(session: Session, manifest: Manifest) -> list[str]:
-    expected = {_table(name): frozenset(rows) for name, rows in manifest.version_rows.items()}
+    all_rows = manifest.version_rows.values()
+    expected = {
+        table: frozenset(rows) for table, rows in zip(version_tables(manifest), all_rows, strict=True)
+    }
     found = {one.table: one.rows for one in read_version_rows(session, expected)}
     return [
         f"{table} has {', '.join(sorted(found.get(table, ()))) or 'no row'}, not {', '.join(sorted(rows))}"

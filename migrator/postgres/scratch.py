@@ -15,6 +15,7 @@ import psycopg
 from migrator.clock import STOPS
 from migrator.errors import AccessDenied, MigratorError, PolicyRefused, StateRefused
 from migrator.postgres.catalog import quoted
+from migrator.postgres.databases import create_database, drop_database
 from migrator.postgres.pooler import is_pooled
 from migrator.postgres.session import Connector, Session
 
@@ -134,7 +135,7 @@ def scratch_database(
             _furnish(keeper, like, told)
             yield scratch
     finally:
-        _drop(connector, name)
+        drop_database(connector, name)
 
 
 def _create(session: Session, name: str, like: Likeness) -> None:
@@ -150,7 +151,6 @@ def _create(session: Session, name: str, like: Likeness) -> None:
             "they describe one schema differently",
             remedy="set MIGRATOR_SCRATCH_DATABASE_URL to a server of the same major version",
         )
-    statement = f"CREATE DATABASE {quoted(name)} TEMPLATE template0 {like.options}"
     if not session.value(_MAY_CREATE):
         session.rows("RESET ROLE")  # the login role may be the one that can
     if not session.value(_MAY_CREATE):
@@ -163,7 +163,7 @@ def _create(session: Session, name: str, like: Likeness) -> None:
         [like.owner],
     )
     try:
-        session.rows(f"{statement} OWNER {quoted(like.owner)}" if has_owner else statement)
+        create_database(session, name, like.options, like.owner if has_owner else None)
     except STOPS:
         raise
     except MigratorError as error:
@@ -198,27 +198,3 @@ def _try(session: Session, statement: str, told: Callable[[str], None]) -> None:
         raise
     except MigratorError as error:
         told(f"on the scratch database, {statement} failed: {error.message}")
-
-
-def _drop(connector: Connector, name: str) -> None:
-    """Drop it with whatever session is left in it: all of them are ours. A leader drops what stays.
-
-    The sessions are the login role's, the database may be the other role's: neither may do both.
-    """
-    statement = f"DROP DATABASE IF EXISTS {quoted(name)}"
-    with suppress(MigratorError, psycopg.Error), connector.open() as session:
-        session.rows("RESET ROLE")
-        session.rows(_END_SESSIONS, [name])
-        try:
-            session.rows(statement)  # waits for sessions that are just ending
-        except STOPS:
-            raise
-        except MigratorError:
-            session.rows("SELECT set_config('role', %s, false)", [connector.role or "none"])
-            session.rows(statement)
-
-
-_END_SESSIONS = """
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE datname = %s AND usename = session_user AND backend_type = 'client backend'
-"""

@@ -3,6 +3,7 @@
 import select
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -231,16 +232,24 @@ class Session:
         """Send statements, separated by semicolons, without waiting for their end; see `has_ended`."""
         self._connection.pgconn.send_query(query.encode())
 
-    def has_ended(self) -> bool:
+    def has_ended(self, *, within_seconds: float) -> bool:
         """Whether what was begun is over. Raises the driver's error as it is: the first of its statements."""
-        self._connection.pgconn.consume_input()
-        while not self._connection.pgconn.is_busy():
-            result = self._connection.pgconn.get_result()
+        connection = self._connection.pgconn
+        select.select([connection.socket], [], [], within_seconds)
+        connection.consume_input()
+        while not connection.is_busy():
+            result = connection.get_result()
             if result is None:
                 return True
             if result.status == pq.ExecStatus.FATAL_ERROR:
                 raise errors.error_from_result(result)
         return False
+
+    def cancel(self) -> None:
+        """Have the server give up what was begun, and wait until it has, for some seconds at most."""
+        with suppress(psycopg.Error):
+            self._connection.cancel_safe(timeout=_LEAVING_SECONDS)
+            self.has_ended(within_seconds=_LEAVING_SECONDS)
 
     def hold_on(self) -> None:
         """Stay open for as long as we live, and no longer: a server hears nothing of a client it lost.

@@ -1,5 +1,7 @@
 """Lead: take the leader lock, saying who has it while we wait; look again once it is ours."""
 
+from collections.abc import Callable
+
 from migrator.account import Account
 from migrator.errors import DatabaseUnavailable, InterruptedMidway
 from migrator.history.launch import IDENTITY_SQL
@@ -26,16 +28,6 @@ def lead(
     Where it `is_wanted` for something else than migrating, nobody else can have done it.
     """
 
-    def told(holders: tuple[Holder, ...], waited_seconds: float) -> None:
-        account.lock_wait_seconds = waited_seconds
-        who = ", ".join(map(str, holders)) or "a runner that is just ending"
-        desk.events.record(
-            "lock.waited",
-            f"another runner leads: {who}",
-            waited_seconds=round(waited_seconds, 3),
-            holders=[str(holder) for holder in holders],
-        )
-
     def is_needless(session: Session) -> bool:
         if is_wanted or desk.settings.backup == "always":
             return False
@@ -50,6 +42,27 @@ def lead(
             return False
         account.saw(state)
         return True
+
+    return _lead(desk, account, is_needless)
+
+
+def lead_anyway(desk: Desk, account: Account) -> LeaderLock:
+    """The leader lock, for what no other leader can have done meanwhile."""
+    lock = _lead(desk, account, lambda _: False)
+    assert lock is not None  # noqa: S101 - nothing made it needless
+    return lock
+
+
+def _lead(desk: Desk, account: Account, is_needless: Callable[[Session], bool]) -> LeaderLock | None:
+    def told(holders: tuple[Holder, ...], waited_seconds: float) -> None:
+        account.lock_wait_seconds = waited_seconds
+        who = ", ".join(map(str, holders)) or "a runner that is just ending"
+        desk.events.record(
+            "lock.waited",
+            f"another runner leads: {who}",
+            waited_seconds=round(waited_seconds, 3),
+            holders=[str(holder) for holder in holders],
+        )
 
     lock = take_leadership(
         Admission(desk.connector, desk.clock, desk.settings.on_pooler),

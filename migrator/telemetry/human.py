@@ -16,7 +16,14 @@ from migrator.telemetry.wording import counted
 
 Facts = Mapping[str, Any]
 
-_SUCCESSES: Final = {"backup.taken", "backup.verified", "revision.applied", "schema.verified"}
+_SUCCESSES: Final = {
+    "backup.taken",
+    "backup.verified",
+    "restore.verified",
+    "database.swapped",
+    "revision.applied",
+    "schema.verified",
+}
 _MARKS: Final = {"WARNING": "!", "ERROR": "✗", "CRITICAL": "✗"}
 # What is under way after these events, and would otherwise be taken for a hang.
 _BEGINS: Final = {
@@ -24,8 +31,16 @@ _BEGINS: Final = {
     "lock.waited": "waiting for the other runner",
     "backup.started": "backing up",
     "backup.taken": "reading the backup through to its end",
+    "restore.started": "restoring",
 }
-_ENDS: Final = {"wait.finished", "lock.acquired", "backup.verified", "revision.failed", "signal.received"}
+_ENDS: Final = {
+    "wait.finished",
+    "lock.acquired",
+    "backup.verified",
+    "restore.verified",
+    "revision.failed",
+    "signal.received",
+}
 # These come again and again while nothing changes.
 _REPEATED: Final = {"wait.attempted", "lock.waited", "state.read"}
 # Our own events say the same, with more in them.
@@ -84,6 +99,7 @@ class HumanHandler(logging.Handler):
             "plan.made": self._tell_plan,
             "output.captured": self._tell_output,
             "backup.progressed": self._tell_progress,
+            "restore.progressed": self._tell_progress,
             "revision.started": self._tell_start,
             "revision.applied": self._tell_success,
             "revision.failed": self._tell_failure,

@@ -1,0 +1,36 @@
+"""Which backup is meant."""
+
+from collections.abc import Callable
+
+from migrator.backup.manifest import ARCHIVE_SUFFIX, Manifest
+from migrator.backup.shelf import Found
+from migrator.errors import RecoveryFailed
+
+_LISTED = 5
+
+
+def choose(found: Found, word: str, location: Callable[[str], str]) -> Manifest:
+    """The one of this name or location, whose name begins so, or the `latest`. Raises `RecoveryFailed`.
+
+    `location` says where a file is.
+    """
+    if not found.manifests:
+        unreadable = f"; not readable: {'; '.join(found.unreadable)}" if found.unreadable else ""
+        raise RecoveryFailed(f"there is no backup of this database at {location('')}{unreadable}")
+    if word == "latest":
+        return found.manifests[-1]
+    for one in found.manifests:
+        if word in {one.file, one.file.removesuffix(ARCHIVE_SUFFIX), one.name, location(one.file)}:
+            return one
+    begun = [one for one in found.manifests if one.file.startswith(word)]
+    if len(begun) == 1:
+        return begun[0]
+    if begun:
+        raise RecoveryFailed(f"several backups begin with {word}: {_listed(begun)}")
+    raise RecoveryFailed(f"there is no backup {word}; there are: {_listed(found.manifests)}")
+
+
+def _listed(manifests: tuple[Manifest, ...] | list[Manifest]) -> str:
+    """The newest of them."""
+    more = f" and {len(manifests) - _LISTED} older" if len(manifests) > _LISTED else ""
+    return ", ".join(one.file for one in reversed(manifests[-_LISTED:])) + more
