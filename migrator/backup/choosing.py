@@ -7,6 +7,7 @@ from migrator.backup.shelf import Found
 from migrator.errors import RecoveryFailed
 
 _LISTED = 5
+_NOTHING = "nothing was swapped"
 
 
 def choose(found: Found, word: str, location: Callable[[str], str]) -> Manifest:
@@ -16,7 +17,7 @@ def choose(found: Found, word: str, location: Callable[[str], str]) -> Manifest:
     """
     if not found.manifests:
         unreadable = f"; not readable: {'; '.join(found.unreadable)}" if found.unreadable else ""
-        raise RecoveryFailed(f"there is no backup of this database at {location('')}{unreadable}")
+        raise RecoveryFailed(f"{_NOTHING}: there is no backup of this database in {location('')}{unreadable}")
     if word == "latest":
         return found.manifests[-1]
     for one in found.manifests:
@@ -26,8 +27,8 @@ def choose(found: Found, word: str, location: Callable[[str], str]) -> Manifest:
     if len(begun) == 1:
         return begun[0]
     if begun:
-        raise RecoveryFailed(f"several backups begin with {word}: {_listed(begun)}")
-    raise RecoveryFailed(f"there is no backup {word}; there are: {_listed(found.manifests)}")
+        raise RecoveryFailed(f"{_NOTHING}: several backups begin with {word}: {_listed(begun)}")
+    raise RecoveryFailed(f"{_NOTHING}: there is no backup {word}; there are: {_listed(found.manifests)}")
 
 
 def _listed(manifests: tuple[Manifest, ...] | list[Manifest]) -> str:

@@ -79,7 +79,7 @@ class Filling:
         os.set_blocking(pipe.fileno(), False)
         rest = memoryview(chunk)
         while rest:
-            self._take_a_turn(child)
+            self._take_a_turn()
             _, ready, _ = select.select([self.stop.wakeup], [pipe], [], _TURN_SECONDS)
             if not ready:
                 continue
@@ -93,17 +93,16 @@ class Filling:
 
     def _await(self, child: Program) -> None:
         while child.process.poll() is None:
-            self._take_a_turn(child)
+            self._take_a_turn()
             self.stop.wait(_TURN_SECONDS)
-        if not (self.restorer.startles_server and child.process.returncode == 1 and _is_startled(child)):
+        if self.restorer.startles_server and child.process.returncode == 1:
+            _refuse_other_errors(child)
+        else:
             child.must_have_succeeded()
 
-    def _take_a_turn(self, child: Program) -> None:
+    def _take_a_turn(self) -> None:
         self.stop.check()
         self.keep_going()
-        if self.restorer.startles_server and not _is_startled(child):
-            child.process.terminate()
-            child.must_have_succeeded()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +133,13 @@ def prove_by_restoring(archive: Archive, filling: Filling, workbench: Workbench)
         raise BackupFailed(f"the backup does not come back as it was: {'; '.join(found.differences)}")
 
 
-def _is_startled(child: Program) -> bool:
-    """Whether the one setting that the server does not know is all it has complained about."""
+def _refuse_other_errors(child: Program) -> None:
+    """Raise `BackupFailed` unless the one setting that the server does not know is all that it refused."""
     lines = child.complaints()
-    return sum("error:" in line for line in lines) <= sum(line.strip() == _UNKNOWN_SETTING for line in lines)
+    told = [line for line in lines if "error:" in line]
+    if len(told) > sum(line.strip() == _UNKNOWN_SETTING for line in lines):
+        other = next((line for line in told if "transaction_timeout" not in line), told[0])
+        raise BackupFailed(f"pg_restore failed: {other}")
 
 
 def _conninfo(database: str) -> str:

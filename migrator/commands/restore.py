@@ -33,7 +33,7 @@ from migrator.steps.begin import wait_for_postgres
 from migrator.steps.desk import Desk
 from migrator.steps.examine import examine
 from migrator.steps.lead import lead_anyway
-from migrator.steps.rebuild import rebuilt, say
+from migrator.steps.rebuild import rebuilt, say, tell_leftovers
 from migrator.steps.restoration import Restoration
 from migrator.steps.take_place import take_place
 
@@ -64,6 +64,7 @@ def _restore(desk: Desk, account: Account, *, backup: str, into: str | None, dis
         account.reached(session.database)
         desk = desk.at(session)
     store = FileStore.at(url.reveal(), account.database, Surroundings(desk.environ))
+    tell_leftovers(desk)
     manifest = choose(take_stock_of(store), backup, store.location)
     with (
         _leadership(desk, account, is_needed=into is None) as lock,
@@ -83,6 +84,7 @@ def _restore(desk: Desk, account: Account, *, backup: str, into: str | None, dis
         restored=manifest.file,
         aside=aside.name,
         drop=aside.drop_statement,
+        not_carried_over=list(aside.not_carried_over),
     )
 
 

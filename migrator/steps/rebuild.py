@@ -14,10 +14,11 @@ from migrator.ledger import Ledger, RunEnd, RunStart
 from migrator.postgres.catalog import quoted
 from migrator.postgres.databases import create_database, drop_database
 from migrator.postgres.session import Session
+from migrator.steps.desk import Desk
 from migrator.steps.keep import written
 from migrator.steps.restoration import Restoration
 
-UNFINISHED = "migrator: a restore of "
+_UNFINISHED = "migrator: a restore of "
 _TOLD_EVERY_SECONDS = 1.0
 _MEGA = 1_000_000
 
@@ -42,7 +43,7 @@ def rebuilt(restoration: Restoration, account: Account) -> Iterator[None]:
 
 
 def _create(restoration: Restoration) -> None:
-    about = f"{UNFINISHED}{restoration.manifest.file}, run {restoration.desk.run_id}"
+    about = f"{_UNFINISHED}{restoration.manifest.file}, run {restoration.desk.run_id}"
     with restoration.acting() as session:
         try:
             create_database(session, restoration.name, restoration.options, restoration.owner)
@@ -60,6 +61,25 @@ def say(session: Session, database: str, about: str) -> None:
     """Write it into the comment of a database."""
     text = about.replace("'", "''")
     session.rows(f"COMMENT ON DATABASE {quoted(database)} IS '{text}'")
+
+
+def tell_leftovers(desk: Desk) -> None:
+    """Name the databases that killed restores left behind: somebody may still want to look at them."""
+    with desk.connector.reopen("the database to replace") as session:
+        left = session.rows(_LEFTOVERS, [_UNFINISHED])
+    for name, about in left:
+        desk.events.record(
+            "hazard.found",
+            f"{name} was left behind by {about.removeprefix('migrator: ')}: DROP DATABASE {quoted(name)}",
+            level="warning",
+        )
+
+
+_LEFTOVERS = """
+SELECT datname, shobj_description(d.oid, 'pg_database') FROM pg_database d
+WHERE pg_has_role(datdba, 'MEMBER') AND starts_with(shobj_description(d.oid, 'pg_database'), %s)
+AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datid = d.oid) ORDER BY 1
+"""
 
 
 def _fill(restoration: Restoration) -> None:

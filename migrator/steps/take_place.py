@@ -16,6 +16,7 @@ class Aside:
     """The database that was the target, under its new name."""
 
     name: str
+    not_carried_over: tuple[str, ...]
 
     @property
     def drop_statement(self) -> str:
@@ -30,20 +31,24 @@ def take_place(restoration: Restoration, account: Account, *, disconnects: bool)
     """
     assert restoration.lock is not None  # noqa: S101 - nobody swaps without it
     restoration.lock.prove()
-    aside = Aside(name_beside(restoration.target, "before", f"{utc_now():%Y%m%d%H%M%S}"))
-    names = Swap(restoration.target, restoration.name, aside.name)
+    aside = name_beside(restoration.target, "before", f"{utc_now():%Y%m%d%H%M%S}")
+    names = Swap(restoration.target, restoration.name, aside)
     swapping = Swapping(restoration.server, names, restoration.lock, disconnects=disconnects)
     with account.phase("swap"), restoration.acting() as session:
-        for lost in carry_over(session, restoration.standing, restoration.name):
+        lost = carry_over(session, restoration.standing, restoration.name)
+        for one in lost:
             restoration.desk.events.record(
-                "hazard.found", f"could not be carried over by this role: {lost}", level="warning"
+                "hazard.found",
+                f"the role may not carry this over to the restored database: {one} (with its value)",
+                level="warning",
             )
         swapping.perform(session)
+    found = Aside(aside, lost)
     restoration.desk.events.record(
         "database.swapped",
-        f"{restoration.target} is the restored database; what it was is now {aside.name}",
+        f"{restoration.target} is the restored database; what it was is now {aside}",
         database=restoration.target,
-        aside=aside.name,
-        drop=aside.drop_statement,
+        aside=aside,
+        drop=found.drop_statement,
     )
-    return aside
+    return found

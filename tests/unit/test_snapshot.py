@@ -166,7 +166,9 @@ def test_every_query_has_a_name_of_its_own_and_says_what_it_reads() -> None:
     assert all(query.about.endswith(".") for query in QUERIES)
 
 
-FIRST_PRINT = "CHECK (((x)::text = ANY ((ARRAY['a'::character varying, 'it''s'::character varying])::text[])))"
+FIRST_PRINT = (
+    "CHECK (((x)::text = ANY ((ARRAY['a'::character varying, 'it''s'::character varying])::text[])))"
+)
 AFTER_A_RESTORE = (
     "CHECK (((x)::text = ANY (ARRAY[('a'::character varying)::text, ('it''s'::character varying)::text])))"
 )
