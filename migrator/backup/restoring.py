@@ -3,7 +3,9 @@
 import os
 import select
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from migrator.backup.archive import Archive
@@ -16,8 +18,6 @@ from migrator.errors import BackupFailed, PolicyRefused, StateRefused
 from migrator.postgres.scratch import Likeness, scratch_database
 from migrator.postgres.session import Connector
 
-# Below this size, further sessions cost more than they bring.
-_PARALLEL_BYTES = 16 << 20
 _JOBS = 4
 _TURN_SECONDS = 0.2
 # The server must notice a client that was killed.
@@ -33,6 +33,8 @@ class Filling:
     stop: Stop
     keep_going: Callable[[], None]
     keeps_owners: bool = True
+    entries: tuple[str, ...] = ()  # of the archive's list; all of them, if empty
+    parallel_bytes: int = 16 << 20  # below this size, further sessions cost more than they bring
 
     def fill(self, into: Connector, archive: Archive) -> None:
         """Restore the archive there, to its end or not at all. Raises `BackupFailed` with what was said.
@@ -55,10 +57,25 @@ class Filling:
             "PGOPTIONS": f"{options} {_WATCHED}".strip(),
             "LC_ALL": "C",
         }
+        with self._list() as choice:
+            self._restore([*command, *choice], environ, archive)
+
+    @contextmanager
+    def _list(self) -> Iterator[list[str]]:
+        """The entries to restore, in a file."""
+        if not self.entries:
+            yield []
+            return
+        with tempfile.NamedTemporaryFile() as file:
+            file.write("\n".join(self.entries).encode(errors="surrogateescape") + b"\n")
+            file.flush()
+            yield [f"--use-list={file.name}"]
+
+    def _restore(self, command: list[str], environ: dict[str, str], archive: Archive) -> None:
         if archive.path is None or archive.file is None:
             self._pour(command, environ, archive)
             return
-        jobs = [f"--jobs={_JOBS}"] if archive.manifest.size_bytes >= _PARALLEL_BYTES else []
+        jobs = [f"--jobs={_JOBS}"] if archive.manifest.size_bytes >= self.parallel_bytes else []
         keeps = [archive.file.fileno()]
         with running([*command, *jobs, archive.path], environ, stdin=None, keeps=keeps) as child:
             self._await(child)

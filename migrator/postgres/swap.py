@@ -42,24 +42,30 @@ class Occupant:
 
 
 def occupants(session: Session, database: str, besides: Iterable[int] = ()) -> tuple[Occupant, ...]:
-    """Who is connected to it, seen from another database; whether the login role may end it.
+    """Who is connected to it, seen from another database; whether we may end it, as either role of ours.
 
     Autovacuum is not counted: it leaves for a rename.
     """
     return tuple(Occupant(*row) for row in session.rows(_OCCUPANTS, [database, list(besides)]))
 
 
-_OCCUPANTS = """
+_MAY_END = """
+coalesce(me.rolsuper OR NOT r.rolsuper AND (
+    pg_has_role(me.oid, a.usesysid, 'USAGE') OR pg_has_role(me.oid, 'pg_signal_backend', 'USAGE')
+), false)
+"""
+_OCCUPANTS = f"""
 SELECT a.pid, a.usename, a.application_name, host(a.client_addr), coalesce(a.backend_type, 'hidden'),
-    coalesce(me.rolsuper OR NOT r.rolsuper AND (
-        pg_has_role(session_user, a.usesysid, 'USAGE')
-        OR pg_has_role(session_user, 'pg_signal_backend', 'USAGE')
-    ), false)
-FROM pg_stat_activity a JOIN pg_roles me ON me.rolname = session_user
-LEFT JOIN pg_roles r ON r.oid = a.usesysid
+    (SELECT bool_or({_MAY_END}) FROM pg_roles me WHERE me.rolname IN (session_user, current_user))
+FROM pg_stat_activity a LEFT JOIN pg_roles r ON r.oid = a.usesysid
 WHERE a.datname = %s AND a.pid <> ALL(%s) AND a.pid <> pg_backend_pid()
 AND coalesce(a.backend_type, '') NOT IN ('autovacuum worker', 'parallel worker') ORDER BY a.pid
-"""
+"""  # noqa: S608 - only our own words
+_END = f"""
+SELECT pg_terminate_backend(a.pid)
+FROM pg_roles me CROSS JOIN pg_stat_activity a LEFT JOIN pg_roles r ON r.oid = a.usesysid
+WHERE me.rolname = current_user AND a.pid = ANY(%s) AND {_MAY_END}
+"""  # noqa: S608 - as above
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,6 @@ class Swapping:
         renamed.
         """
         with self._server.reopen("the sessions in the database") as watcher:
-            watcher.rows("RESET ROLE")  # sessions are ended with what the login role may
             reason: str | None = None
             for number in range(_TRIES):
                 self._server.stop.wait(_PAUSE_SECONDS if number else 0)
@@ -134,10 +139,17 @@ class Swapping:
             return
         others = occupants(watcher, self._names.target, [self._ours])
         if self._disconnects:
-            watcher.rows(_END, [[one.pid for one in others if one.may_be_ended]])
+            self._end(watcher, [one.pid for one in others])
         if not others:
             self._lock.release()
             self._leads = False
+
+    def _end(self, watcher: Session, pids: list[int]) -> None:
+        """Some are for the role to end that we work as, others for the one that logs in."""
+        watcher.rows(_END, [pids])
+        watcher.rows("RESET ROLE")
+        watcher.rows(_END, [pids])
+        watcher.rows("SELECT set_config('role', %s, false)", [self._server.role or "none"])
 
     def _is_done(self) -> bool:
         """Whether the renames were committed after all, seen on a fresh connection."""
@@ -151,7 +163,6 @@ class Swapping:
             ) from error
 
 
-_END = "SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) one(pid)"
 _IS_LOCKED = """
 SELECT EXISTS (SELECT FROM pg_locks WHERE pid = %s AND locktype = 'object' AND granted
 AND classid = 'pg_database'::regclass AND mode = 'AccessExclusiveLock'

@@ -5,18 +5,18 @@ from dataclasses import dataclass, field
 
 from migrator.backup.archive import Archive
 from migrator.backup.comparison import version_tables
-from migrator.backup.listing import owners_in
+from migrator.backup.listing import Entry, listed
 from migrator.backup.manifest import Manifest
 from migrator.backup.restorer import find_restorer
 from migrator.clock import utc_now
 from migrator.errors import RecoveryFailed
 from migrator.model import RevisionId
-from migrator.postgres.catalog import database_size_bytes, read_version_rows
+from migrator.postgres.catalog import database_size_bytes, quoted, read_version_rows
 from migrator.postgres.databases import exists, maintenance, may_become, name_beside, rights
 from migrator.postgres.leader import LeaderLock
-from migrator.postgres.scratch import likeness
+from migrator.postgres.scratch import Likeness, likeness
 from migrator.postgres.session import Session
-from migrator.postgres.standing import read_standing
+from migrator.postgres.standing import Standing, read_standing
 from migrator.postgres.swap import occupants
 from migrator.steps.desk import Desk
 from migrator.steps.restoration import Restoration
@@ -60,8 +60,8 @@ def examine(
         obstacles.always += _extensions(session, manifest)
         size = manifest.database_size_bytes or database_size_bytes(session)
         roles = [name for (name,) in session.rows("SELECT rolname FROM pg_roles")]
-        owners = owners_in(archive, restorer.client, roles, desk.stop.check)
-        strangers = sorted(set(owners) - may_become(session, owners))
+        entries = listed(archive, restorer.client, roles, desk.stop.check)
+        strangers, left_out = _strangers(session, entries)
     name = into or name_beside(target, "restore", f"{utc_now():%Y%m%d%H%M%S}")
     with server.reopen("the server's other database") as session:
         may = rights(session, target)
@@ -73,7 +73,7 @@ def examine(
         elif not may.takes_owner:
             obstacles.in_place.append("the role may not make a database for the owner of this one")
         standing = read_standing(session, target)
-        session.rows("RESET ROLE")
+    with server.reopen("the sessions in the database") as session:
         ours = [lock.session.client_side_pid] if lock else []
         obstacles.in_place += _sessions(session, target, ours, disconnects=disconnects)
     obstacles.in_place += [_strange(strangers)] if strangers else []
@@ -86,13 +86,22 @@ def examine(
         restorer=restorer,
         target=target,
         name=name,
-        options=manifest.creation.options if manifest.creation else like.options,
+        options=_options(manifest, like, standing),
         standing=standing,
         owner=standing.owner if may.takes_owner else None,
         keeps_owners=not strangers,
+        entries=tuple(one.line for one in entries if one not in left_out) if left_out else (),
         heads_before=heads,
         size_bytes=size,
     )
+
+
+def _options(manifest: Manifest, like: Likeness, standing: Standing) -> str:
+    """Encoding and collation as they were, and the tablespace that the target has now."""
+    options = manifest.creation.options if manifest.creation else like.options
+    if standing.tablespace == "pg_default":
+        return options
+    return f"{options} TABLESPACE {quoted(standing.tablespace)}"
 
 
 def _heads(session: Session, manifest: Manifest) -> tuple[RevisionId, ...]:
@@ -135,6 +144,18 @@ def _sessions(session: Session, target: str, ours: Collection[int], *, disconnec
     if not immune:
         return []
     return [f"this role may not end these sessions: {'; '.join(immune)} (GRANT pg_signal_backend to it)"]
+
+
+def _strangers(session: Session, entries: tuple[Entry, ...]) -> tuple[list[str], list[Entry]]:
+    """Owners that this role may not become, and what need not be restored because it is theirs.
+
+    The schema `public` of a cluster that was upgraded from 14 or older belongs to a superuser.
+    """
+    owners = tuple({one.owner for one in entries} - {""})
+    known = may_become(session, owners)
+    foreign = [one for one in entries if one.owner and one.owner not in known]
+    left_out = [one for one in foreign if one.is_public_itself]
+    return sorted({one.owner for one in foreign if not one.is_about_public}), left_out
 
 
 def _strange(roles: list[str]) -> str:

@@ -88,6 +88,7 @@ def _fill(restoration: Restoration) -> None:
         restoration.desk.stop,
         _progress(restoration),
         keeps_owners=restoration.keeps_owners,
+        entries=restoration.entries,
     )
     filling.fill(restoration.new, restoration.archive)
     with restoration.new.reopen("the restored database") as session:

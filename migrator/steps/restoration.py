@@ -33,6 +33,7 @@ class Restoration:
     standing: Standing  # of the target
     owner: str | None  # of the new database, where the role may give it to another
     keeps_owners: bool
+    entries: tuple[str, ...]  # of the archive's list; all of them, if empty
     heads_before: tuple[RevisionId, ...]
     size_bytes: int  # of the database, when it was backed up
 

@@ -365,6 +365,17 @@ def test_objects_of_others_keep_their_owner_or_the_target_stays(migrator: Migrat
     assert any("--no-owner" in event["message"] for event in result.named("hazard.found"))
 
 
+def test_a_superusers_schema_public_is_no_obstacle(migrator: Migrator, deployed: Target) -> None:
+    with deployed.admin() as admin:
+        admin.execute("ALTER SCHEMA public OWNER TO postgres")
+        admin.execute(sql.SQL("GRANT ALL ON SCHEMA public TO {}").format(sql.Identifier(deployed.user)))
+    assert migrator().exit_code == 0
+    result = migrator("restore", "latest")
+    assert result.exit_code == 0, result.last
+    assert version(deployed) == ["a1"]
+    deployed.execute("CREATE TABLE more (id int)")
+
+
 @pytest.mark.usefixtures("backed_up")
 def test_while_another_leads_nothing_is_replaced(migrator: Migrator, target: Target) -> None:
     with target.connect() as other:

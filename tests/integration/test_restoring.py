@@ -1,7 +1,10 @@
 """An archive comes back as what it was: every kind of object, every row, every large object."""
 
 import dataclasses
-from collections.abc import Callable
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ from migrator.backup.contents import checksums, large_objects, row_counts
 from migrator.backup.manifest import Manifest, TableContents
 from migrator.backup.restorer import Restorer, find_restorer
 from migrator.backup.restoring import Filling, Workbench, prove_by_restoring
-from migrator.backup.stores import FileStore
+from migrator.backup.stores import FileStore, Store, Writing
 from migrator.clock import Stop
 from migrator.demo.cluster import embedded_binaries
 from migrator.errors import AccessDenied, BackupFailed, PolicyRefused
@@ -48,14 +51,19 @@ def prove(store: FileStore) -> Prove:
     """Restore what is in the store, as the owner of this target unless another connector is given."""
 
     def restored(
-        target: Target, manifest: Manifest, connector: Connector, restorer: Restorer | None = None
+        target: Target,
+        manifest: Manifest,
+        connector: Connector,
+        restorer: Restorer | None = None,
+        kept: Store = store,
+        **others: Any,
     ) -> None:
         with connector.reopen("the target") as session:
             workbench = Workbench(connector, scratch_prefix(session), likeness(session))
             version = session.server_version
         restorer = restorer or find_restorer(target.cluster.binaries.folder, manifest.client_version, version)
-        with fetched(store, manifest, lambda _: None) as archive:
-            prove_by_restoring(archive, Filling(restorer, Stop(), lambda: None), workbench)
+        with fetched(kept, manifest, lambda _: None) as archive:
+            prove_by_restoring(archive, Filling(restorer, Stop(), lambda: None, **others), workbench)
 
     return restored
 
@@ -111,6 +119,83 @@ def test_what_differs_from_the_manifest_is_no_backup(
     manifest = dataclasses.replace(take(connector, store, filled.cluster.binaries.folder), **change)
     with pytest.raises(BackupFailed, match=word):
         prove(filled, manifest, connector)
+    assert scratch_databases(filled) == []
+
+
+class Elsewhere:
+    """The same backups, through a network as it were: no file of theirs lies here."""
+
+    def __init__(self, store: FileStore) -> None:
+        self._store = store
+
+    def reading(self, name: str) -> Iterator[bytes]:
+        return self._store.reading(name)
+
+    def size_bytes(self, name: str) -> int | None:
+        return self._store.size_bytes(name)
+
+    def location(self, name: str) -> str:
+        return f"s3://bucket/{name}"
+
+    def names(self) -> list[str]:
+        return self._store.names()
+
+    def remove(self, name: str) -> None:
+        raise NotImplementedError
+
+    def remove_leftovers(self) -> None:
+        raise NotImplementedError
+
+    def refuse_unusable(self, expected_bytes: int) -> None:
+        raise NotImplementedError
+
+    def writing(self, name: str) -> AbstractContextManager[Writing]:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A folder for temporary files that is too small for a copy."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_several_sessions_restore_at_once_what_is_large(
+    filled: Target, connector: Connector, store: FileStore, prove: Prove
+) -> None:
+    manifest = take(connector, store, filled.cluster.binaries.folder)
+    prove(filled, manifest, connector, parallel_bytes=0)
+
+
+def test_what_is_elsewhere_is_copied_and_restored_by_several_sessions(
+    filled: Target, connector: Connector, store: FileStore, prove: Prove
+) -> None:
+    manifest = take(connector, store, filled.cluster.binaries.folder)
+    prove(filled, manifest, connector, kept=Elsewhere(store), parallel_bytes=0)
+
+
+@pytest.mark.usefixtures("no_room")
+def test_what_has_no_room_here_is_streamed(
+    filled: Target, connector: Connector, store: FileStore, prove: Prove
+) -> None:
+    manifest = take(connector, store, filled.cluster.binaries.folder)
+    prove(filled, manifest, connector, kept=Elsewhere(store))
+
+
+@pytest.mark.usefixtures("no_room")
+def test_a_stream_of_other_bytes_than_were_stored_is_no_backup(
+    filled: Target, connector: Connector, store: FileStore, prove: Prove
+) -> None:
+    manifest = take(connector, store, filled.cluster.binaries.folder)
+    path = store.path(manifest.file)
+    content = path.read_bytes()
+    path.write_bytes(content[:-100] + bytes([content[-100] ^ 1]) + content[-99:])
+    with pytest.raises(BackupFailed, match="sha256"):
+        prove(filled, manifest, connector, kept=Elsewhere(store))
     assert scratch_databases(filled) == []
 
 
