@@ -145,6 +145,7 @@ class Session:
         """Take over this connection."""
         self._connection = connection
         self._stop = stop
+        self._failure: psycopg.Error | None = None  # of what was begun, until it is over
 
     @property
     def client_side_pid(self) -> int:
@@ -240,9 +241,12 @@ class Session:
         while not connection.is_busy():
             result = connection.get_result()
             if result is None:
+                failure, self._failure = self._failure, None
+                if failure is not None:
+                    raise failure
                 return True
             if result.status == pq.ExecStatus.FATAL_ERROR:
-                raise errors.error_from_result(result)
+                self._failure = self._failure or errors.error_from_result(result)
         return False
 
     def cancel(self) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from migrator.clock import SystemClock
 from migrator.errors import RecoveryFailed, Terminated
-from migrator.postgres.databases import maintenance, name_beside
+from migrator.postgres.databases import maintenance
 from migrator.postgres.leader import LeaderLock, take_leadership
 from migrator.postgres.session import Connector
 from migrator.postgres.swap import Swap, Swapping
@@ -136,9 +136,3 @@ def test_the_maintenance_database_is_one_that_lets_us_in(target: Target, connect
                 assert maintenance(connector, session).dsn.database == "template1"
         finally:
             admin.execute("GRANT CONNECT ON DATABASE postgres TO PUBLIC")
-
-
-def test_a_long_name_is_cut_between_characters() -> None:
-    name = name_beside("ü" * 31, "restore", "20261122170224")
-    assert len(name.encode()) <= 63
-    assert name == "ü" * 20 + "_restore_20261122170224"
