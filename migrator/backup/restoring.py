@@ -8,15 +8,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from migrator.backup.archive import Archive
+from migrator.backup.archive import Archive, fetched
 from migrator.backup.comparison import compare
+from migrator.backup.contents import checksums, large_objects
 from migrator.backup.dump import dump_variables
+from migrator.backup.manifest import Manifest
 from migrator.backup.program import Program, running
 from migrator.backup.restorer import Restorer
+from migrator.backup.stores import Store
 from migrator.clock import Stop
 from migrator.errors import BackupFailed, PolicyRefused, StateRefused
 from migrator.postgres.scratch import Likeness, scratch_database
-from migrator.postgres.session import Connector
+from migrator.postgres.session import Connector, Session
 
 _JOBS = 4
 _TURN_SECONDS = 0.2
@@ -129,6 +132,30 @@ class Workbench:
     server: Connector  # leads to any database there
     prefix: str
     like: Likeness
+
+
+def proven_by_restoring(
+    manifest: Manifest, snapshot: Session, store: Store, filling: Filling, workbench: Workbench
+) -> Manifest:
+    """The manifest with a checksum of all that the dump's own snapshot has, once it came back as that.
+
+    `snapshot` is the session whose transaction the dump was of. Raises as `prove_by_restoring`.
+    """
+    found = checksums(snapshot, [table for table in manifest.tables if table not in manifest.missing])
+    objects = large_objects(snapshot)
+    summed = replace(
+        manifest,
+        tables={**manifest.tables, **found},
+        large_objects=objects.rows,
+        large_objects_checksum=objects.checksum,
+        verified="restore",
+    )
+    wrong = [table for table, one in found.items() if one.rows != manifest.tables[table].rows]
+    if wrong:
+        raise BackupFailed(f"the archive has not all rows of {', '.join(wrong)}")
+    with fetched(store, summed, lambda _: filling.keep_going()) as archive:
+        prove_by_restoring(archive, filling, workbench)
+    return summed
 
 
 def prove_by_restoring(archive: Archive, filling: Filling, workbench: Workbench) -> None:

@@ -61,7 +61,7 @@ def workshop(desk: Desk, release: Release, model: Model) -> Iterator[Bench]:
 
     Raises `StateRefused` where none may be made.
     """
-    server = _server(desk)
+    server = scratch_server(desk)
 
     def told(message: str) -> None:
         desk.events.record("hazard.found", message, level="warning")
@@ -78,7 +78,7 @@ def workshop(desk: Desk, release: Release, model: Model) -> Iterator[Bench]:
         yield Bench(Replayer(listener, release.graph), connector)
 
 
-def _server(desk: Desk) -> Connector:
+def scratch_server(desk: Desk) -> Connector:
     """Where scratch databases are made; another server need not know the role that owns the target."""
     given = desk.settings.scratch_database_url
     if given is None:

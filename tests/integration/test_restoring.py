@@ -14,7 +14,7 @@ from migrator.backup.archive import fetched
 from migrator.backup.contents import checksums, large_objects, row_counts
 from migrator.backup.manifest import Manifest, TableContents
 from migrator.backup.restorer import Restorer, find_restorer
-from migrator.backup.restoring import Filling, Workbench, prove_by_restoring
+from migrator.backup.restoring import Filling, Workbench, prove_by_restoring, proven_by_restoring
 from migrator.backup.stores import FileStore, Store, Writing
 from migrator.clock import Stop
 from migrator.demo.cluster import embedded_binaries
@@ -120,6 +120,27 @@ def test_what_differs_from_the_manifest_is_no_backup(
     with pytest.raises(BackupFailed, match=word):
         prove(filled, manifest, connector)
     assert scratch_databases(filled) == []
+
+
+def test_the_checksums_are_of_the_snapshot_and_not_of_what_came_after(
+    filled: Target, connector: Connector, store: FileStore
+) -> None:
+    manifest = take(connector, store, filled.cluster.binaries.folder)
+    bare = {name: TableContents(one.rows) for name, one in manifest.tables.items()}
+    restorer = find_restorer(filled.cluster.binaries.folder, manifest.client_version, 180000)
+    with connector.reopen("the snapshot") as session:
+        workbench = Workbench(connector, scratch_prefix(session), likeness(session))
+        session.rows("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        session.rows("SELECT 1")
+        filled.execute("DELETE FROM measure; SELECT lo_unlink(oid) FROM pg_largeobject_metadata")
+        proven = proven_by_restoring(
+            dataclasses.replace(manifest, tables=bare, large_objects_checksum=None, verified="archive"),
+            session,
+            store,
+            Filling(restorer, Stop(), lambda: None),
+            workbench,
+        )
+    assert proven == manifest
 
 
 class Elsewhere:
