@@ -14,6 +14,7 @@ from migrator.model import RevisionId
 from migrator.postgres.catalog import database_size_bytes, quoted, read_version_rows
 from migrator.postgres.databases import exists, maintenance, may_become, name_beside, rights
 from migrator.postgres.leader import LeaderLock
+from migrator.postgres.pooler import is_pooled
 from migrator.postgres.scratch import Likeness, likeness
 from migrator.postgres.session import Session
 from migrator.postgres.standing import Standing, read_standing
@@ -113,6 +114,11 @@ def _heads(session: Session, manifest: Manifest) -> tuple[RevisionId, ...]:
 def _within(session: Session, manifest: Manifest) -> list[str]:
     """What of the target and of the backup forbids that one takes the other's place."""
     found = []
+    if is_pooled(session):
+        found.append(
+            "the connection goes through a pooler, which keeps sessions in the database "
+            "(MIGRATOR_DIRECT_DATABASE_URL)"
+        )
     if manifest.is_partial:
         missing = ", ".join(manifest.missing)
         found.append(f"the backup is partial, these tables would come back empty: {missing}")

@@ -21,6 +21,7 @@ from migrator.schema.reading import read_snapshot
 from migrator.settings import Dsn
 from tests.support.backups import CONTENTS, TABLES
 from tests.support.journal import journal, version, write_journal
+from tests.support.pgbouncer import PgBouncer
 from tests.support.project import Project
 from tests.support.projects import dump
 from tests.support.replay import let_make_databases
@@ -374,6 +375,16 @@ def test_a_superusers_schema_public_is_no_obstacle(migrator: Migrator, deployed:
     assert result.exit_code == 0, result.last
     assert version(deployed) == ["a1"]
     deployed.execute("CREATE TABLE more (id int)")
+
+
+@pytest.mark.usefixtures("backed_up")
+def test_through_a_pooler_nothing_is_replaced(
+    migrator: Migrator, target: Target, pgbouncer: Callable[..., PgBouncer]
+) -> None:
+    pooler = pgbouncer(pool_mode="session")
+    url = target.at(pooler.host, pooler.port).url
+    result = migrator("restore", "latest", DATABASE_URL=url, MIGRATOR_ON_POOLER="session")
+    assert_refused(result, target, "pooler", "MIGRATOR_DIRECT_DATABASE_URL")
 
 
 @pytest.mark.usefixtures("backed_up")

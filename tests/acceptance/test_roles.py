@@ -200,3 +200,19 @@ def test_a_stopped_proof_leaves_no_scratch_database(
     result = running.finish(20)
     assert result.exit_code == 143, result.last
     assert (scratch_databases(target), scratch_databases(login)) == ([], [])
+
+
+def test_a_restored_database_belongs_to_the_owner_with_all_that_is_in_it(
+    as_owner: Migrator, project: Project, target: Target
+) -> None:
+    let_make_databases(target)
+    write_journal(project, "a1")
+    assert as_owner().exit_code == 0
+    write_journal(project, "b2", begins=False)
+    assert as_owner().exit_code == 0
+    result = as_owner("restore", "latest")
+    assert result.exit_code == 0, result.last
+    assert version(target) == ["a1"]
+    assert owners(target) == [target.user]
+    owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()"
+    assert target.value(owner) == target.user

@@ -15,6 +15,7 @@ from migrator.clock import SystemClock
 from migrator.errors import RecoveryFailed, Terminated
 from migrator.postgres.databases import maintenance
 from migrator.postgres.leader import LeaderLock, take_leadership
+from migrator.postgres.pooler import Admission
 from migrator.postgres.session import Connector
 from migrator.postgres.swap import Swap, Swapping
 from tests.support.replay import let_make_databases
@@ -37,8 +38,7 @@ def names(target: Target) -> Swap:
 @pytest.fixture
 def lock(connector: Connector) -> Iterator[LeaderLock]:
     found = take_leadership(
-        connector,
-        SystemClock(connector.stop),
+        Admission(connector, SystemClock(connector.stop), "refuse"),
         timedelta(seconds=5),
         is_needless=lambda _: False,
         told=lambda _holders, _waited: None,
