@@ -35,8 +35,8 @@ def maintenance(connector: Connector, session: Session) -> Connector:
             continue
         return other
     raise RecoveryFailed(
-        "there is no other database on the server that this role may connect to, and a database cannot be "
-        "renamed from inside",
+        "nothing was swapped: there is no other database on the server that this role may connect to, and a "
+        "database cannot be renamed from inside",
         remedy="GRANT CONNECT ON DATABASE postgres to it",
     )
 

@@ -44,7 +44,7 @@ class Occupant:
 def occupants(session: Session, database: str, besides: Iterable[int] = ()) -> tuple[Occupant, ...]:
     """Who is connected to it, seen from another database; whether we may end it, as either role of ours.
 
-    Autovacuum is not counted: it leaves for a rename.
+    Autovacuum, which is nobody's, is not counted: it leaves for a rename.
     """
     return tuple(Occupant(*row) for row in session.rows(_OCCUPANTS, [database, list(besides)]))
 
@@ -59,7 +59,7 @@ SELECT a.pid, a.usename, a.application_name, host(a.client_addr), coalesce(a.bac
     (SELECT bool_or({_MAY_END}) FROM pg_roles me WHERE me.rolname IN (session_user, current_user))
 FROM pg_stat_activity a LEFT JOIN pg_roles r ON r.oid = a.usesysid
 WHERE a.datname = %s AND a.pid <> ALL(%s) AND a.pid <> pg_backend_pid()
-AND coalesce(a.backend_type, '') NOT IN ('autovacuum worker', 'parallel worker') ORDER BY a.pid
+AND a.usesysid IS NOT NULL AND coalesce(a.backend_type, '') <> 'parallel worker' ORDER BY a.pid
 """  # noqa: S608 - only our own words
 _END = f"""
 SELECT pg_terminate_backend(a.pid)

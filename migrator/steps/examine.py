@@ -52,6 +52,11 @@ def examine(
     """
     manifest = archive.manifest
     with desk.connector.reopen("the database to replace") as session:
+        if is_pooled(session):
+            raise RecoveryFailed(
+                "nothing was swapped: the connection goes through a pooler, which keeps sessions in the database",
+                remedy="set MIGRATOR_DIRECT_DATABASE_URL to Postgres itself",
+            )
         target = session.database
         server = maintenance(desk.connector, session)
         like = likeness(session)
@@ -114,11 +119,6 @@ def _heads(session: Session, manifest: Manifest) -> tuple[RevisionId, ...]:
 def _within(session: Session, manifest: Manifest) -> list[str]:
     """What of the target and of the backup forbids that one takes the other's place."""
     found = []
-    if is_pooled(session):
-        found.append(
-            "the connection goes through a pooler, which keeps sessions in the database "
-            "(MIGRATOR_DIRECT_DATABASE_URL)"
-        )
     if manifest.is_partial:
         missing = ", ".join(manifest.missing)
         found.append(f"the backup is partial, these tables would come back empty: {missing}")

@@ -382,8 +382,7 @@ def test_through_a_pooler_nothing_is_replaced(
     migrator: Migrator, target: Target, pgbouncer: Callable[..., PgBouncer]
 ) -> None:
     pooler = pgbouncer(pool_mode="session")
-    url = target.at(pooler.host, pooler.port).url
-    result = migrator("restore", "latest", DATABASE_URL=url, MIGRATOR_ON_POOLER="session")
+    result = migrator("restore", "latest", DATABASE_URL=pooler.url, MIGRATOR_ON_POOLER="session")
     assert_refused(result, target, "pooler", "MIGRATOR_DIRECT_DATABASE_URL")
 
 

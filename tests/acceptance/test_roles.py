@@ -34,7 +34,8 @@ def login(target: Target) -> Iterator[Target]:
     with target.admin() as session:
         session.execute(sql.SQL("ALTER ROLE {} NOINHERIT").format(sql.Identifier(name)))
         session.execute(sql.SQL("GRANT {} TO {}").format(*map(sql.Identifier, (target.user, name))))
-        yield login
+    yield login
+    with target.admin() as session:
         session.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(name)))
         session.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
 
