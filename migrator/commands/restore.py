@@ -15,7 +15,7 @@ from migrator.backup.choosing import choose
 from migrator.backup.lasting import Surroundings
 from migrator.backup.manifest import Manifest
 from migrator.backup.shelf import take_stock_of
-from migrator.backup.stores import FileStore
+from migrator.backup.stores import open_store
 from migrator.clock import utc_now
 from migrator.errors import (
     BackupFailed,
@@ -63,7 +63,7 @@ def _restore(desk: Desk, account: Account, *, backup: str, into: str | None, dis
     with session:
         account.reached(session.database)
         desk = desk.at(session)
-    store = FileStore.at(url.reveal(), account.database, Surroundings(desk.environ))
+    store = open_store(url, account.database, Surroundings(desk.environ), while_waiting=desk.stop.check)
     tell_leftovers(desk)
     manifest = choose(take_stock_of(store), backup, store.location)
     with (

@@ -54,7 +54,8 @@ def examine(
     with desk.connector.reopen("the database to replace") as session:
         if is_pooled(session):
             raise RecoveryFailed(
-                "nothing was swapped: the connection goes through a pooler, which keeps sessions in the database",
+                "nothing was swapped: the connection goes through a pooler, which keeps sessions in the "
+                "database",
                 remedy="set MIGRATOR_DIRECT_DATABASE_URL to Postgres itself",
             )
         target = session.database

@@ -34,7 +34,7 @@ Prove = Callable[..., None]
 
 @pytest.fixture
 def store(tmp_path: Path) -> FileStore:
-    return FileStore.at(tmp_path.as_uri(), "all")
+    return FileStore(tmp_path / "all")
 
 
 @pytest.fixture
