@@ -19,6 +19,7 @@ from tests.support.objects import BUCKET, KEY_ID, SECRET_KEY, ObjectServer, star
 from tests.support.processes import process_list
 from tests.support.project import Project
 from tests.support.proxy import TcpProxy
+from tests.support.replay import let_make_databases
 from tests.support.runner import REPOSITORY, Migrator, Result
 from tests.support.target import Target
 from tests.support.waiting import eventually
@@ -273,3 +274,18 @@ def test_a_key_in_the_url_is_refused_and_not_quoted(migrator: Migrator, target: 
     result = migrator(MIGRATOR_BACKUP_URL=f"s3://{KEY_ID}:{SECRET_KEY}@{BUCKET}/backups")
     assert_untouched(result, target, 10, "MIGRATOR_BACKUP_URL: must not carry keys")
     assert SECRET_KEY not in result.stdout + result.stderr
+
+
+@pytest.mark.usefixtures("large")
+def test_what_lies_in_a_bucket_takes_the_targets_place_again(
+    migrator: Migrator, target: Target, nanio: ObjectServer
+) -> None:
+    let_make_databases(target)
+    pictures = "SELECT count(*), md5(string_agg(md5(content), '' ORDER BY content)) FROM picture"
+    before = target.rows(pictures)
+    taken = migrator(**settings(nanio))
+    assert taken.exit_code == 0, taken.last
+    target.execute("TRUNCATE picture")
+    result = migrator("restore", taken.last["backup"]["location"], **settings(nanio))
+    assert result.exit_code == 0, result.last
+    assert (version(target), target.rows(pictures)) == (["a1"], before)
