@@ -41,7 +41,7 @@ class Manifest:
 
     file: str
     database: str
-    database_id: str = ""  # which database of which server: names are used again
+    database_id: str = ""  # which database of which server, by its name
     version_rows: Mapping[str, tuple[RevisionId, ...]] = field(default_factory=dict)  # by version table
     heads: tuple[RevisionId, ...] = ()
     fingerprint: str | None = None  # of the schema, as the dump saw it

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from migrator.backup.address import dump_variables
 from migrator.backup.archive import Archive, fetched
 from migrator.backup.comparison import compare
 from migrator.backup.contents import checksums, large_objects
-from migrator.backup.dump import dump_variables
 from migrator.backup.manifest import Manifest
 from migrator.backup.program import Program, running
 from migrator.backup.restorer import Restorer

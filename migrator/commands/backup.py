@@ -4,12 +4,11 @@ import gc
 
 from migrator.account import Account
 from migrator.errors import MigratorError
-from migrator.history.sight import judge, look
 from migrator.model import Outcome
 from migrator.steps.back_up import take_backup
 from migrator.steps.begin import load, wait_for_postgres
 from migrator.steps.desk import Desk
-from migrator.steps.lead import lead, take_stock
+from migrator.steps.lead import lead_anyway, take_stock
 
 
 def backup(desk: Desk, account: Account) -> Outcome:
@@ -29,10 +28,9 @@ def _back_up(desk: Desk, account: Account) -> None:
         session = wait_for_postgres(desk)
     account.reached(session.database)
     with account.phase("state"), session:
-        sight = judge(look(session, release), release)
+        desk = desk.at(session)
     with account.phase("lock"):
-        lock = lead(desk, account, release, sight, is_wanted=True)
-    assert lock is not None  # noqa: S101 - nobody else can take our backup
+        lock = lead_anyway(desk, account)
     try:
         with account.phase("state"):
             leadership = take_stock(desk, account, lock, release)

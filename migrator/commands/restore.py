@@ -12,17 +12,14 @@ from datetime import UTC
 from migrator.account import Account
 from migrator.backup.archive import fetched
 from migrator.backup.choosing import choose
-from migrator.backup.lasting import Surroundings
 from migrator.backup.manifest import Manifest
 from migrator.backup.shelf import take_stock_of
-from migrator.backup.stores import open_store
 from migrator.clock import utc_now
 from migrator.errors import (
     BackupFailed,
     MigratorError,
     PolicyRefused,
     RecoveryFailed,
-    SettingsInvalid,
     StateRefused,
     UsageError,
 )
@@ -35,6 +32,7 @@ from migrator.steps.examine import examine
 from migrator.steps.lead import lead_anyway
 from migrator.steps.rebuild import rebuilt, say, tell_leftovers
 from migrator.steps.restoration import Restoration
+from migrator.steps.shelving import store_of
 from migrator.steps.take_place import take_place
 
 _MEGA = 1_000_000
@@ -55,15 +53,12 @@ def restore(desk: Desk, account: Account, *, backup: str, into: str | None, disc
 
 
 def _restore(desk: Desk, account: Account, *, backup: str, into: str | None, disconnects: bool) -> Outcome:
-    url = desk.settings.backup_url
-    if url is None:
-        raise SettingsInvalid(("MIGRATOR_BACKUP_URL is missing: it says where the backups are",))
     with account.phase("wait"):
         session = wait_for_postgres(desk)
     with session:
         account.reached(session.database)
         desk = desk.at(session)
-    store = open_store(url, account.database, Surroundings(desk.environ), while_waiting=desk.stop.check)
+    store = store_of(desk, account.database)
     tell_leftovers(desk)
     manifest = choose(take_stock_of(store), backup, store.location)
     with (

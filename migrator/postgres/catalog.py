@@ -150,12 +150,12 @@ def database_size_bytes(session: Session) -> int:
 
 
 def database_identity(session: Session) -> str:
-    """Which database of which server, since names are used again; empty where the service hides it."""
+    """Which database of which server; empty where the service hides it.
+
+    By its name: one that a restore put in its place goes on being it.
+    """
     if not session.value("SELECT has_function_privilege('pg_control_system()', 'EXECUTE')"):
         return ""
     return str(
-        session.value(
-            "SELECT concat_ws('/', system_identifier, oid) FROM pg_control_system(), pg_database "
-            "WHERE datname = current_database()"
-        )
+        session.value("SELECT concat_ws('/', system_identifier, current_database()) FROM pg_control_system()")
     )

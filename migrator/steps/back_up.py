@@ -13,6 +13,7 @@ from migrator.history.state import State
 from migrator.model import Backup, RevisionId
 from migrator.settings.definition import ROWS
 from migrator.steps.leadership import Leadership
+from migrator.steps.proving import proof_by_restoring
 from migrator.steps.shelving import store_of
 
 
@@ -57,15 +58,17 @@ def _dumped(leadership: Leadership, account: Account, heads: tuple[RevisionId, .
     desk, settings = leadership.desk, leadership.desk.settings
     client = find_client(settings.pg_bin, leadership.server_version)
     watch = _watch(leadership)
+    store = store_of(desk, account.database, watch.look)
     dumper = Dumper(
         connector=desk.connector,
         dsn=desk.dsn,
         client=client,
-        store=store_of(desk, account.database, watch.look),
+        store=store,
         watch=watch,
         events=desk.events,
         exclude=settings.backup_exclude_data,
         max_size_bytes=settings.backup_max_size,
+        prove_further=proof_by_restoring(leadership, store) if settings.backup_verify == "restore" else None,
     )
     tables = leadership.sight.tables
     return dumper.take(About(desk.run_id, settings.app, settings.release, account.database, heads, tables))

@@ -20,16 +20,11 @@ from migrator.steps.launching import listener_for
 from migrator.steps.leadership import Leadership
 
 
-def lead(
-    desk: Desk, account: Account, release: Release, sight: Sight, *, is_wanted: bool = False
-) -> LeaderLock | None:
-    """The leader lock, or None when another leader did all there is to do while we waited.
-
-    Where it `is_wanted` for something else than migrating, nobody else can have done it.
-    """
+def lead(desk: Desk, account: Account, release: Release, sight: Sight) -> LeaderLock | None:
+    """The leader lock, or None when another leader did all there is to do while we waited."""
 
     def is_needless(session: Session) -> bool:
-        if is_wanted or desk.settings.backup == "always":
+        if desk.settings.backup == "always":
             return False
         try:
             rows = read_version_rows(session, sight.tables)

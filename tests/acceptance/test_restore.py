@@ -418,3 +418,19 @@ def test_after_a_run_that_broke_half_way_the_database_is_what_it_was(
     assert result.exit_code == 0, result.last
     assert dump(deployed) == before
     assert version(deployed) == ["a1"]
+
+
+def test_a_backup_proven_by_restoring_says_so_and_comes_back(migrator: Migrator, deployed: Target) -> None:
+    deployed.execute(EVERYTHING)
+    deployed.execute(CONTENTS)
+    before = contents(deployed)
+    result = migrator(MIGRATOR_BACKUP_VERIFY="restore")
+    assert result.exit_code == 0, result.last
+    (path,) = migrator.backups.rglob("*.manifest.json")
+    manifest = json.loads(path.read_text())
+    assert manifest["verified"] == "restore"
+    assert all(one["checksum"] for one in manifest["tables"].values())
+    assert databases(deployed) == [deployed.database]
+    restored = migrator("restore", "latest")
+    assert restored.exit_code == 0, restored.last
+    assert contents(deployed) == before
