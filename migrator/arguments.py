@@ -65,6 +65,12 @@ COMMANDS = {
         "restore a backup into a fresh database, prove it, and put it in the target's place",
         Need.STORE,
     ),
+    "rollback": Command(
+        "migrator.commands.rollback",
+        "steps",
+        "take revisions back with their own downgrades, after a backup",
+        Need.POLICY,
+    ),
     "ledger": Command("migrator.commands.ledger", "steps", "correct what is recorded in the database"),
 }
 _TABLES = {"settings": "the settings", "exit-codes": "the exit codes"}
@@ -172,6 +178,18 @@ def _restore(parser: "argparse.ArgumentParser") -> None:
     )
 
 
+def _rollback(parser: "argparse.ArgumentParser") -> None:
+    parser.add_argument("--to", metavar="REV", help="down to this revision, or to `base`")
+    parser.add_argument("--steps", metavar="N", type=int, help="down by so many revisions")
+    parser.add_argument(
+        "--accept-data-loss",
+        metavar="REV",
+        action="append",
+        default=[],
+        help="take this revision back although tables or columns with rows go with it; may be repeated",
+    )
+
+
 def _ledger(parser: "argparse.ArgumentParser") -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     accept = actions.add_parser(
@@ -181,4 +199,11 @@ def _ledger(parser: "argparse.ArgumentParser") -> None:
     _add_settings(accept)
 
 
-_OWN = {"run": _run, "plan": _plan, "adopt": _adopt, "restore": _restore, "ledger": _ledger}
+_OWN = {
+    "run": _run,
+    "plan": _plan,
+    "adopt": _adopt,
+    "restore": _restore,
+    "rollback": _rollback,
+    "ledger": _ledger,
+}

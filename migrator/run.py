@@ -8,7 +8,6 @@ imported when there is work to do: most deploys have none, and every import dela
 """
 
 import gc
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from migrator.account import Account
@@ -145,7 +144,7 @@ def _discovered(leadership: "Leadership", account: Account) -> tuple["Leadership
         sight = empty_sight(leadership.release)
         account.saw(sight.state)
         tell(sight, leadership.release, leadership.desk.events)
-        return replace(leadership, sight=sight), False
+        return leadership.at(sight), False
     has_backup = False
     with account.phase("discover"):
         tables = migrate.discover(leadership)
@@ -157,7 +156,7 @@ def _discovered(leadership: "Leadership", account: Account) -> tuple["Leadership
             tables = migrate.discover_writing(leadership)
     with account.phase("state"):
         sight = look_again(leadership, account, tables or ())
-    return replace(leadership, sight=sight), has_backup
+    return leadership.at(sight), has_backup
 
 
 def _opens_gate(desk: Desk, state: State | None) -> bool:

@@ -28,6 +28,7 @@ class Attempt:
     failure: Failure | None = None
     blockers: tuple[Blocker, ...] = ()
     awaited: frozenset[TableLock] = frozenset()  # what its sessions were seen waiting for
+    is_way_back: bool = False  # revisions are taken back, not applied
     is_over_when_finished: bool = False  # whatever a project's own command does after Alembic is not wanted
 
     @property

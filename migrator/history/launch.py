@@ -75,13 +75,25 @@ class Launch:
         """
         orders = {
             "mode": "upgrade",
-            "look_sql": look_sql,
             "only": sorted(only) if only is not None else None,
-            "data_lock_timeout": str(milliseconds(self.settings.lock_timeout)),
             "ledger_run": ledger_run,
+        }
+        return self._start(self._limits(lock_timeout), orders | self._led(look_sql))
+
+    def take_back(
+        self, look_sql: str, lock_timeout: timedelta, target: str, only: Collection[str]
+    ) -> WorkerProcess:
+        """A worker that downgrades the target database to a revision or `base`, by these revisions alone."""
+        orders = {"mode": "downgrade", "target": target, "only": sorted(only)}
+        return self._start(self._limits(lock_timeout), orders | self._led(look_sql))
+
+    def _led(self, look_sql: str) -> dict[str, Any]:
+        """What whoever changes the target must see, and how it waits for locks."""
+        return {
+            "look_sql": look_sql,
+            "data_lock_timeout": str(milliseconds(self.settings.lock_timeout)),
             "lock_patience_seconds": self.settings.lock_patience.total_seconds(),
         }
-        return self._start(self._limits(lock_timeout), orders)
 
     def stamp(self, look_sql: str, revisions: Collection[str]) -> WorkerProcess:
         """A worker that writes the rows of these heads, and nothing else."""
@@ -100,7 +112,7 @@ class Launch:
     def downgrade(
         self, target: str, only: Collection[str], snapshot: Mapping[str, Any] | None
     ) -> WorkerProcess:
-        """A worker that takes these revisions back, telling the schema after each if it is to."""
+        """A worker that takes these revisions back on a scratch database, telling the schema after each."""
         orders = {"mode": "downgrade", "target": target, "only": sorted(only), "snapshot": snapshot}
         return self._start(self._limits(timedelta(0)), orders)
 

@@ -18,7 +18,7 @@ from migrator.postgres.activity import (
 )
 from migrator.postgres.locks import Blocker, TableLock
 from migrator.postgres.session import Connector
-from migrator.telemetry.events import Events
+from migrator.telemetry.events import EventName, Events
 
 # The first attempt waits no longer than 0.3 s for a table: it must be seen in that time.
 _TICK_SECONDS = 0.15
@@ -130,7 +130,9 @@ class Listener:
     def _tell_started(self, id_: str, attempt: Attempt) -> None:
         attempt.started[id_] = utc_now()
         number, of = len(attempt.started), len(attempt.planned)
-        message = f"revision {id_} ({number} of {of}): {self.known.get(RevisionId(id_), '')}".rstrip(": ")
+        back = "taking back " if attempt.is_way_back else ""
+        doc = self.known.get(RevisionId(id_), "")
+        message = f"{back}revision {id_} ({number} of {of}): {doc}".rstrip(": ")
         self.events.record("revision.started", message, revision=id_, number=number, of=of)
 
     def _tell_committed(self, ids: list[str], attempt: Attempt) -> None:
@@ -138,8 +140,10 @@ class Listener:
             attempt.committed[RevisionId(id_)] = utc_now()
             seconds = attempt.seconds.get(id_, 0.0)
             doc = self.known.get(RevisionId(id_), "")
-            message = f"revision {id_} applied in {seconds:.2f} s" + (f": {doc}" if doc else "")
-            self.events.record("revision.applied", message, revision=id_, seconds=seconds)
+            done = "taken back" if attempt.is_way_back else "applied"
+            message = f"revision {id_} {done} in {seconds:.2f} s" + (f": {doc}" if doc else "")
+            event: EventName = "revision.reverted" if attempt.is_way_back else "revision.applied"
+            self.events.record(event, message, revision=id_, seconds=seconds)
 
     def tell_failure(self, failure: Failure, attempt: Attempt) -> None:
         """Tell how an attempt failed."""

@@ -12,6 +12,7 @@ from migrator.history.failure import Failure, judged
 from migrator.history.listen import Listener
 from migrator.history.process import WorkerProcess
 from migrator.history.queue import GRANT, wait_for_old_holders
+from migrator.history.way_back import WayBack
 from migrator.model import RevisionId
 from migrator.postgres.leader import LeaderLock
 from migrator.postgres.locks import TableLock
@@ -58,7 +59,42 @@ class Upgrader:
         """Upgrade to the target, by `wanted` revisions alone where a project's own command chooses.
 
         `begun` gets each attempt before it runs, and sees it fill. `ledger_run` is under what the ledger
-        keeps what a revision commits by itself.
+        keeps what a revision commits by itself. Raises like `_insist`.
+        """
+        only = wanted if self.listener.launch.own_command else None
+
+        def start(limit: timedelta) -> WorkerProcess:
+            return self.listener.launch.upgrade(self.lock.look_sql, limit, only, ledger_run)
+
+        return self._insist(start, ladder_top, patience, begun)
+
+    def take_back(
+        self,
+        way: WayBack,
+        ladder_top: timedelta,
+        patience: timedelta,
+        *,
+        begun: Callable[[Attempt], None],
+    ) -> Attempt:
+        """Downgrade, by the same rules. Raises like `_insist`."""
+
+        def start(limit: timedelta) -> WorkerProcess:
+            return self.listener.launch.take_back(self.lock.look_sql, limit, way.target, way.ids)
+
+        def begun_back(attempt: Attempt) -> None:
+            attempt.is_way_back = True
+            begun(attempt)
+
+        return self._insist(start, ladder_top, patience, begun_back)
+
+    def _insist(
+        self,
+        start: Callable[[timedelta], WorkerProcess],
+        ladder_top: timedelta,
+        patience: timedelta,
+        begun: Callable[[Attempt], None],
+    ) -> Attempt:
+        """Run workers until one has come to its end.
 
         An attempt that met a table lock is rolled back and made again, with a fresh worker, while patience
         lasts and as long as it committed nothing of an unfinished revision.
@@ -81,9 +117,7 @@ class Upgrader:
                 attempt=number + 1,
                 lock_timeout_seconds=limit.total_seconds(),
             )
-            only = wanted if self.listener.launch.own_command else None
-            worker = self.listener.launch.upgrade(self.lock.look_sql, limit, only, ledger_run)
-            self.listener.follow(worker, attempt)
+            self.listener.follow(start(limit), attempt)
             failure = attempt.failure
             if failure is None:
                 must_have_run(attempt)

@@ -16,6 +16,8 @@ from migrator.steps.leadership import Leadership
 from migrator.steps.proving import proof_by_restoring
 from migrator.steps.shelving import store_of
 
+_OFF = "MIGRATOR_BACKUP=off"
+
 
 def back_up(leadership: Leadership, account: Account, state: State | None) -> None:
     """Take a backup, or say why there is none.
@@ -23,9 +25,21 @@ def back_up(leadership: Leadership, account: Account, state: State | None) -> No
     Raises `BackupFailed` or `PolicyRefused`; nothing was changed then.
     """
     if reason := _reason_to_skip(leadership, state):
-        leadership.desk.events.record("backup.skipped", f"no backup: {reason}", reason=reason)
+        _tell_skipped(leadership, reason)
         return
     take_backup(leadership, account, state)
+
+
+def back_up_anyway(leadership: Leadership, account: Account, state: State | None) -> None:
+    """The same for what always changes something: only the policy may say no."""
+    if leadership.desk.settings.backup == "off":
+        _tell_skipped(leadership, _OFF)
+        return
+    take_backup(leadership, account, state)
+
+
+def _tell_skipped(leadership: Leadership, reason: str) -> None:
+    leadership.desk.events.record("backup.skipped", f"no backup: {reason}", reason=reason)
 
 
 def refuse_dump_through_pooler(leadership: Leadership, state: State | None) -> None:
@@ -136,7 +150,7 @@ def _watch(leadership: Leadership) -> Watch:
 def _reason_to_skip(leadership: Leadership, state: State | None) -> str | None:
     policy = leadership.desk.settings.backup
     if policy == "off":
-        return "MIGRATOR_BACKUP=off"
+        return _OFF
     if policy == "auto" and leadership.is_empty:
         return "the database is empty"
     if policy == "auto" and state is not None and not state.pending:

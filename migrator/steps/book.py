@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from migrator.account import Account
 from migrator.clock import STOPS, utc_now
@@ -55,10 +56,14 @@ class Entry:
 
 
 @contextmanager
-def booked(leadership: Leadership, account: Account) -> Iterator[Entry]:
-    """Record that this run is about to change something, how far it is, and how it ended."""
+def booked(leadership: Leadership, account: Account, *, remembers: bool = True) -> Iterator[Entry]:
+    """Record that this run is about to change something, how far it is, and how it ended.
+
+    `remembers`: a failure is to be remembered as that of the deploy.
+    """
     entry = Entry()
-    if not written(leadership.desk, lambda ledger: _begin(ledger, leadership, account)):
+    begin = partial(_begin, leadership=leadership, account=account, remembers=remembers)
+    if not written(leadership.desk, begin):
         yield entry
         return
     entry.run_id = leadership.desk.run_id
@@ -73,7 +78,7 @@ def booked(leadership: Leadership, account: Account) -> Iterator[Entry]:
     written(leadership.desk, lambda ledger: _end(ledger, leadership, account, entry, None))
 
 
-def _begin(ledger: Ledger, leadership: Leadership, account: Account) -> None:
+def _begin(ledger: Ledger, leadership: Leadership, account: Account, *, remembers: bool) -> None:
     desk, release, state = leadership.desk, leadership.release, leadership.sight.state
     heads = state.heads if state else ()
     digest = source_digest(release.graph.revisions)
@@ -85,7 +90,7 @@ def _begin(ledger: Ledger, leadership: Leadership, account: Account) -> None:
             release=desk.settings.release,
             release_digest=digest,
             heads_before=heads,
-            circumstances=circumstances(release, desk.settings, digest),
+            circumstances=circumstances(release, desk.settings, digest) if remembers else None,
             began_empty=leadership.is_empty,
             backup_location=account.backup.location if account.backup else None,
             backup_sha256=account.backup.sha256 if account.backup else None,

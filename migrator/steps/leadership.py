@@ -1,6 +1,7 @@
 """What the leader knows, handed from step to step."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from migrator.history.release import Release
 from migrator.history.sight import Sight
@@ -24,3 +25,7 @@ class Leadership:
     invalid: frozenset[InvalidIndex]
     unvalidated: frozenset[UnvalidatedConstraint]
     server_version: int  # as 160014
+
+    def at(self, sight: Sight) -> Self:
+        """The same after another look."""
+        return replace(self, sight=sight)

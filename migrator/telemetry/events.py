@@ -32,6 +32,7 @@ EventName = Literal[
     "attempt.started",
     "revision.started",
     "revision.applied",
+    "revision.reverted",
     "revision.blocked",
     "revision.failed",
     "schema.verified",

@@ -22,6 +22,7 @@ _SUCCESSES: Final = {
     "restore.verified",
     "database.swapped",
     "revision.applied",
+    "revision.reverted",
     "schema.verified",
 }
 _MARKS: Final = {"WARNING": "!", "ERROR": "✗", "CRITICAL": "✗"}
@@ -102,6 +103,7 @@ class HumanHandler(logging.Handler):
             "restore.progressed": self._tell_progress,
             "revision.started": self._tell_start,
             "revision.applied": self._tell_success,
+            "revision.reverted": self._tell_success,
             "revision.failed": self._tell_failure,
             "run.finished": self._tell_ending,
         }
