@@ -72,6 +72,7 @@ def _lead(desk: Desk, account: Account, release: "Release", sight: Sight, *, ret
     """Under the leader lock; returns early when another leader did it all while we waited."""
     gc.enable()  # from here on it may take long
     from migrator.steps.lead import lead, take_stock  # noqa: PLC0415
+    from migrator.steps.prune import prune  # noqa: PLC0415
 
     with account.phase("lock"):
         lock = lead(desk, account, release, sight)
@@ -81,6 +82,9 @@ def _lead(desk: Desk, account: Account, release: "Release", sight: Sight, *, ret
         with account.phase("state"):
             leadership = take_stock(desk, account, lock, release)
         _bring_up(leadership, account, retry=retry)
+        if account.backup is not None:
+            with account.phase("prune"):
+                prune(leadership, account.database)
     finally:
         lock.release()
 

@@ -60,7 +60,7 @@ def take_snapshot(session: Session, version_tables: Iterable[VersionTable]) -> M
         lsn=str(session.value("SELECT pg_current_wal_lsn()")),
         encoding=str(session.value("SELECT getdatabaseencoding()")),
         tables=_tables(session),
-        version_rows=_version_rows(session, version_tables),
+        version_rows=version_rows_of(session, version_tables),
         large_objects=int(session.value("SELECT count(*) FROM pg_largeobject_metadata")),
         extensions=dict(session.rows("SELECT extname, extversion FROM pg_extension ORDER BY 1")),
         creation=_creation(session),
@@ -90,8 +90,8 @@ def _tables(session: Session) -> tuple[Table, ...]:
     return tuple(Table(schema, name, shown, own, tuple(above)) for schema, name, shown, own, above in rows)
 
 
-def _version_rows(session: Session, tables: Iterable[VersionTable]) -> dict[str, tuple[RevisionId, ...]]:
-    """By the tables' names as SQL writes them."""
+def version_rows_of(session: Session, tables: Iterable[VersionTable]) -> dict[str, tuple[RevisionId, ...]]:
+    """What the version tables hold, by their names as SQL writes them."""
     found = [one for one in read_version_rows(session, tables) if one.exists]
     name = "SELECT quote_ident(%s) || '.' || quote_ident(%s)"
     return {session.value(name, [one.table.schema, one.table.name]): tuple(sorted(one.rows)) for one in found}

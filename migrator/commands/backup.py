@@ -9,6 +9,7 @@ from migrator.steps.back_up import take_backup
 from migrator.steps.begin import load, wait_for_postgres
 from migrator.steps.desk import Desk
 from migrator.steps.lead import lead_anyway, take_stock
+from migrator.steps.prune import prune
 
 
 def backup(desk: Desk, account: Account) -> Outcome:
@@ -45,5 +46,7 @@ def _back_up(desk: Desk, account: Account) -> None:
             )
         with account.phase("backup"):
             take_backup(leadership, account, state)
+        with account.phase("prune"):
+            prune(leadership, account.database)
     finally:
         lock.release()

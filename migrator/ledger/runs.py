@@ -135,6 +135,12 @@ def last_runs(session: Session, *, at_most: int) -> tuple[RecordedRun, ...]:
     return tuple(_run(document, applied) for document, applied in rows)
 
 
+def failed_runs(session: Session) -> frozenset[str]:
+    """The ids of all runs that did not end in 0, or not at all. Raises `AccessDenied`."""
+    rows = session.rows("SELECT id FROM migrator.run WHERE exit_code IS DISTINCT FROM 0")
+    return frozenset(id_ for (id_,) in rows)
+
+
 def _run(document: Mapping[str, Any], applied: int) -> RecordedRun:
     after = document.get("heads_after")
     return RecordedRun(

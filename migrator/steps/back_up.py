@@ -14,6 +14,7 @@ from migrator.model import Backup, RevisionId
 from migrator.settings.definition import ROWS
 from migrator.steps.leadership import Leadership
 from migrator.steps.proving import proof_by_restoring
+from migrator.steps.reuse import reused
 from migrator.steps.shelving import store_of
 
 _OFF = "MIGRATOR_BACKUP=off"
@@ -27,7 +28,16 @@ def back_up(leadership: Leadership, account: Account, state: State | None) -> No
     if reason := _reason_to_skip(leadership, state):
         _tell_skipped(leadership, reason)
         return
-    take_backup(leadership, account, state)
+    account.backup = _reused(leadership, account)
+    if account.backup is None:
+        take_backup(leadership, account, state)
+
+
+def _reused(leadership: Leadership, account: Account) -> Backup | None:
+    """After a failed run, the backup it took; what a program of the operator's took is not ours to judge."""
+    if leadership.desk.settings.backup_command:
+        return None
+    return reused(leadership, store_of(leadership.desk, account.database, _watch(leadership).look))
 
 
 def back_up_anyway(leadership: Leadership, account: Account, state: State | None) -> None:
