@@ -89,8 +89,9 @@ class Dumper:
         with self.connector.reopen("the backup") as session:
             session.hold_on()
             manifest, scope = self._begin(session, about)
+            manifest = self._archive(manifest, scope, address, session)
             try:
-                manifest = self._archive(manifest, scope, address, session)
+                self._tell_taken(manifest)
                 manifest = self._proven(manifest)
                 if self.prove_further is not None:
                     manifest = replace(self.prove_further(manifest, session), finished=utc_now())
@@ -169,7 +170,7 @@ class Dumper:
                 self.watch.over(stream, stream.pump, stream.scan, looked=progress.tell)
                 self._tell_complaints(dump)
             listing.seek(0)
-            manifest = replace(
+            return replace(
                 manifest,
                 tables=scope.contents(stream.counter, listing.read()),
                 size_bytes=stream.size_bytes,
@@ -179,13 +180,14 @@ class Dumper:
                 # A table that somebody held before the dump began is free now, or the dump had failed.
                 fingerprint=manifest.fingerprint or _fingerprint(session),
             )
+
+    def _tell_taken(self, manifest: Manifest) -> None:
         backup = backup_of(manifest, self.store)
         self.events.record(
             "backup.taken",
             f"backup taken in {backup.seconds:.2f} s: {manifest.size_bytes / _MEGA:.1f} MB",
             **backup.facts,
         )
-        return manifest
 
     @contextlib.contextmanager
     def _programs(

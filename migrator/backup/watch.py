@@ -4,6 +4,7 @@ import contextlib
 import os
 import select
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +14,8 @@ from migrator.clock import Clock, Stop
 from migrator.errors import BackupFailed
 
 _LOOK_SECONDS = 0.25
-_LEAVING_SECONDS = 2.0
+# A thread that waits for a store is let go by the store's own end, which comes after this.
+_LEAVING_SECONDS = 0.5
 # A job that broke another one knows less about it than the other.
 _OTHERS_SECONDS = 5.0
 
@@ -55,8 +57,9 @@ class Watch:
             job.cut()
             raise
         finally:
+            until = time.monotonic() + _LEAVING_SECONDS
             for task in tasks:
-                task.join(_LEAVING_SECONDS)
+                task.join(max(until - time.monotonic(), 0))
             if not any(task.is_alive() for task in tasks):  # else it may still write
                 os.close(writer)
             os.close(reader)

@@ -184,11 +184,13 @@ def test_told_to_stop_while_the_server_hangs_it_ends_within_seconds(
     assert kept(moto, target) == []
 
 
+@pytest.mark.usefixtures("large")
 @pytest.mark.parametrize("way", ["cut", "stall"])
 def test_a_server_that_dies_or_hangs_midway_is_a_failed_backup(
     migrator: Migrator, target: Target, moto: ObjectServer, proxy: TcpProxy, tmp_path: Path, way: str
 ) -> None:
-    clients = fake_pg_dump(tmp_path / "clients", target.cluster.binaries, "exec cat /dev/urandom")
+    body = '"$real" "$@" | { head -c 12000000; sleep 3; cat; }'
+    clients = fake_pg_dump(tmp_path / "clients", target.cluster.binaries, body)
     running = migrator.start(MIGRATOR_PG_BIN=clients, **settings(moto, port=proxy.port, timeout="2s"))
     assert eventually(lambda: unfinished(moto, target))
     getattr(proxy, way)()
