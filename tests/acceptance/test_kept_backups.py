@@ -70,11 +70,11 @@ class TestReuse:
         ids=["another release", "never", "no ledger"],
     )
     def test_otherwise_a_new_one_is_taken(
-        self, migrator: Migrator, project: Project, settings: dict[str, str]
+        self, migrator: Migrator, project: Project, settings: dict[str, Any]
     ) -> None:
         break_b2(project)
         assert migrator("run", MIGRATOR_RELEASE="2").exit_code == 14
-        assert migrator("run", "--retry", **{"MIGRATOR_RELEASE": "2", **settings}).exit_code == 14
+        assert migrator("run", "--retry", **({"MIGRATOR_RELEASE": "2"} | settings)).exit_code == 14
         assert len(archives(migrator)) == 2
 
     def test_one_that_is_too_old_is_not_used(self, migrator: Migrator, project: Project) -> None:
