@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from migrator.ledger.schema import VERSION
 from tests.support.journal import journal, version, write_journal
 from tests.support.project import Project
 from tests.support.runner import Event, Migrator, Result
@@ -128,7 +129,7 @@ def test_a_ledger_of_version_1_is_taken_over_by_a_run_with_nothing_to_do(
     )
     result = migrator()
     assert (result.exit_code, result.named("hazard.found")) == (0, ())
-    assert target.value("SELECT obj_description('migrator'::regnamespace)") == "migrator ledger, version 2"
+    assert target.value("SELECT obj_description('migrator'::regnamespace)") == f"migrator ledger, version {VERSION}"
     assert target.value("SELECT digest_algorithm FROM migrator.revision") == 1
     assert "ledger" not in migrator().last["phases"]
 
