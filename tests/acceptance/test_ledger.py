@@ -129,7 +129,8 @@ def test_a_ledger_of_version_1_is_taken_over_by_a_run_with_nothing_to_do(
     )
     result = migrator()
     assert (result.exit_code, result.named("hazard.found")) == (0, ())
-    assert target.value("SELECT obj_description('migrator'::regnamespace)") == f"migrator ledger, version {VERSION}"
+    said = target.value("SELECT obj_description('migrator'::regnamespace)")
+    assert said == f"migrator ledger, version {VERSION}"
     assert target.value("SELECT digest_algorithm FROM migrator.revision") == 1
     assert "ledger" not in migrator().last["phases"]
 
