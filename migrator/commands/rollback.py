@@ -13,6 +13,7 @@ from migrator.steps.lead import lead_anyway, look_again, take_stock
 from migrator.steps.leadership import Leadership
 from migrator.steps.rehearse import rehearse
 from migrator.steps.see import View, see
+from migrator.telemetry.wording import counted
 
 # From here a way back is known. Elsewhere the files that know it are another release's, or nobody knows.
 _ROLLED_BACK_FROM = frozenset({StateName.CURRENT, StateName.PENDING})
@@ -38,7 +39,7 @@ def rollback(
     if not ids:
         return account.concluded(f"nothing to take back: the database is at {heads}", taken_back=[])
     return account.concluded(
-        f"{len(ids)} taken back: {', '.join(ids)}; the database is at {heads}; "
+        f"{counted(len(ids), 'revision')} taken back: {', '.join(ids)}; the database is at {heads}; "
         "deploy the release that belongs to it: a run of this one would migrate again",
         taken_back=ids,
     )
@@ -104,9 +105,10 @@ def _tell(leadership: Leadership, way: WayBack) -> None:
     ids = [one.id for one in way.revisions]
     leadership.desk.events.record(
         "plan.made",
-        f"{len(ids)} to take back, down to {way.target}: {', '.join(ids)}",
+        f"{counted(len(ids), 'revision')} to take back, down to {way.target}: {', '.join(ids)}",
         revisions=ids,
         targets=[way.target],
+        direction="down",
     )
 
 

@@ -21,6 +21,7 @@ def plan(leadership: Leadership, state: State) -> Leadership:
         f"{counted(len(pending), 'revision')} to apply: {listed}",
         revisions=[one.id for one in pending],
         targets=sorted(leadership.release.targets),
+        direction="up",
     )
     rebuilt = _rebuilt(leadership, state)
     return replace(leadership, invalid=leadership.invalid - rebuilt)

@@ -139,7 +139,8 @@ class HumanHandler(logging.Handler):
         """Only how many: each gets a line of its own."""
         ids = [str(id_) for id_ in told.facts.get("revisions") or ()]
         self._id_width = max(map(len, ids), default=0)
-        self._page.fact(told.mark, f"{counted(len(ids), 'revision')} to apply" if ids else told.message)
+        to_do = "take back" if told.facts.get("direction") == "down" else "apply"
+        self._page.fact(told.mark, f"{counted(len(ids), 'revision')} to {to_do}" if ids else told.message)
 
     def _tell_output(self, told: _Told) -> None:
         if self._is_debugging or not _ALEMBIC_CHATTER.match(told.message):
