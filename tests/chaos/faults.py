@@ -18,7 +18,7 @@ from tests.support.processes import worker_of
 from tests.support.runner import Running
 
 KILLED: Final = -9
-OK, BACKUP_FAILED, INTERRUPTED_MIDWAY, TERMINATED = 0, 33, 34, 143
+OK, POLICY_REFUSED, BACKUP_FAILED, INTERRUPTED_MIDWAY, TERMINATED = 0, 13, 33, 34, 143
 
 
 def _nothing(_scene: Scene) -> None:
@@ -177,7 +177,10 @@ def _of_a_lost_server(point: Point) -> frozenset[int]:
 
 
 def _of_a_full_disk(point: Point) -> frozenset[int]:
-    return frozenset({OK if point.is_dumped else BACKUP_FAILED})
+    """A disk that is full before the dump begins is refused: only a person makes room."""
+    if point.is_dumped:
+        return frozenset({OK})
+    return frozenset({BACKUP_FAILED if point.name == "mid-dump" else POLICY_REFUSED})
 
 
 FAULTS: Final = (
