@@ -10,25 +10,37 @@ _LISTED = 5
 _NOTHING = "nothing was swapped"
 
 
-def choose(found: Found, word: str, location: Callable[[str], str]) -> Manifest:
+def choose(found: Found, word: str, location: Callable[[str], str], *, database_id: str) -> Manifest:
     """The one of this name or location, whose name begins so, or the `latest`. Raises `RecoveryFailed`.
 
-    `location` says where a file is.
+    `location` says where a file is. Another server's database of the same name may share the place: only who
+    names its backup means it, so the `latest` is one of the database with this identity.
     """
     if not found.manifests:
         unreadable = f"; not readable: {'; '.join(found.unreadable)}" if found.unreadable else ""
         raise RecoveryFailed(f"{_NOTHING}: there is no backup of this database in {location('')}{unreadable}")
     if word == "latest":
-        return found.manifests[-1]
+        return _latest(found, database_id)
     for one in found.manifests:
         if word in {one.file, one.file.removesuffix(ARCHIVE_SUFFIX), one.name, location(one.file)}:
             return one
-    begun = [one for one in found.manifests if one.file.startswith(word)]
+    begun = [one for one in found.manifests if word and one.file.startswith(word)]
     if len(begun) == 1:
         return begun[0]
     if begun:
         raise RecoveryFailed(f"{_NOTHING}: several backups begin with {word}: {_listed(begun)}")
-    raise RecoveryFailed(f"{_NOTHING}: there is no backup {word}; there are: {_listed(found.manifests)}")
+    raise RecoveryFailed(f"{_NOTHING}: there is no backup {word!r}; there are: {_listed(found.manifests)}")
+
+
+def _latest(found: Found, database_id: str) -> Manifest:
+    ours = [one for one in found.manifests if one.database_id == database_id]
+    if ours:
+        return ours[-1]
+    raise RecoveryFailed(
+        f"{_NOTHING}: no backup there is was taken of this very database, but of one on another server or "
+        f"with another name: {_listed(found.manifests)}",
+        remedy="if one of them is meant, give its name in place of `latest`",
+    )
 
 
 def _listed(manifests: tuple[Manifest, ...] | list[Manifest]) -> str:

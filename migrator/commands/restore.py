@@ -25,6 +25,7 @@ from migrator.errors import (
 )
 from migrator.ledger.runs import last_runs
 from migrator.model import Outcome
+from migrator.postgres.catalog import database_identity
 from migrator.postgres.leader import LeaderLock
 from migrator.steps.begin import wait_for_postgres
 from migrator.steps.desk import Desk
@@ -57,10 +58,12 @@ def _restore(desk: Desk, account: Account, *, backup: str, into: str | None, dis
         session = wait_for_postgres(desk)
     with session:
         account.reached(session.database)
+        identity = database_identity(session)
         desk = desk.at(session)
     store = store_of(desk, account.database)
     tell_leftovers(desk)
-    manifest = choose(take_stock_of(store), backup, store.location)
+    manifest = choose(take_stock_of(store), backup, store.location, database_id=identity)
+    _tell_origin(desk, manifest, identity)
     with (
         _leadership(desk, account, is_needed=into is None) as lock,
         fetched(store, manifest, lambda _: _keep_leading(desk, lock)) as archive,
@@ -81,6 +84,17 @@ def _restore(desk: Desk, account: Account, *, backup: str, into: str | None, dis
         drop=aside.drop_statement,
         not_carried_over=list(aside.not_carried_over),
     )
+
+
+def _tell_origin(desk: Desk, manifest: Manifest, identity: str) -> None:
+    """Whoever gave a name may mean another database's backup, as on a new server; but let him know."""
+    if manifest.database_id != identity:
+        desk.events.record(
+            "hazard.found",
+            f"{manifest.file} was not taken of this very database: it is of {manifest.database}, on another "
+            "server or with another name",
+            level="warning",
+        )
 
 
 @contextmanager

@@ -249,6 +249,17 @@ def test_a_backup_that_is_not_there_is_refused_with_those_that_are(
     assert_refused(migrator("restore", "20200101"), target, archive(migrator).name)
 
 
+@pytest.mark.usefixtures("backed_up")
+def test_the_latest_of_another_server_that_shares_the_place_is_only_restored_by_its_name(
+    migrator: Migrator, target: Target
+) -> None:
+    edit_manifest(migrator, database_id="another/server")
+    assert_refused(migrator("restore", "latest"), target, "this very database", archive(migrator).name)
+    result = migrator("restore", archive(migrator).name)
+    assert (result.exit_code, version(target)) == (0, ["a1"]), result.last
+    assert any("this very database" in event["message"] for event in result.named("hazard.found"))
+
+
 def test_without_a_place_of_backups_it_is_exit_10(migrator: Migrator, target: Target) -> None:
     del target
     result = migrator("restore", "latest", MIGRATOR_BACKUP_URL=None)
