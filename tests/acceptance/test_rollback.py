@@ -76,6 +76,15 @@ def test_rows_that_would_go_are_shown_and_kept(migrator: Migrator, target: Targe
     assert archives(migrator) == []
 
 
+def test_rows_that_a_policy_hides_from_us_are_kept_too(migrator: Migrator, target: Target) -> None:
+    target.execute('ALTER TABLE "Label" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY')
+    with target.admin() as admin:
+        admin.execute('INSERT INTO "Label" VALUES (1)')
+    result = migrator("rollback", "--steps", "1", MIGRATOR_BACKUP="off")
+    assert (result.exit_code, version(target)) == (17, ["c3"]), result.last
+    assert 'table public."Label" with rows that cannot be counted' in result.last["error"]
+
+
 def test_what_was_accepted_may_go_and_is_still_shown(migrator: Migrator, target: Target) -> None:
     target.execute('INSERT INTO "Label" VALUES (1)')
     result = migrator("rollback", "--steps", "1", "--accept-data-loss", "c3")
