@@ -59,7 +59,7 @@ def take_snapshot(session: Session, version_tables: Iterable[VersionTable]) -> M
         snapshot=str(snapshot),
         lsn=str(session.value("SELECT pg_current_wal_lsn()")),
         encoding=str(session.value("SELECT getdatabaseencoding()")),
-        tables=_tables(session),
+        tables=tables_of(session),
         version_rows=version_rows_of(session, version_tables),
         large_objects=int(session.value("SELECT count(*) FROM pg_largeobject_metadata")),
         extensions=dict(session.rows("SELECT extname, extversion FROM pg_extension ORDER BY 1")),
@@ -70,7 +70,8 @@ def take_snapshot(session: Session, version_tables: Iterable[VersionTable]) -> M
     )
 
 
-def _tables(session: Session) -> tuple[Table, ...]:
+def tables_of(session: Session) -> tuple[Table, ...]:
+    """Every table that a dump of the whole database holds."""
     rows = session.rows(
         f"""
         SELECT convert_to(n.nspname::text, getdatabaseencoding()),

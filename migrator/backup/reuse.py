@@ -20,7 +20,7 @@ class Wanted:
     version_rows: Mapping[str, tuple[RevisionId, ...]]
     within: timedelta
     verified: str
-    excluded: tuple[str, ...]
+    missing: frozenset[str]  # tables whose rows would be left out now
     now: datetime
 
 
@@ -50,5 +50,5 @@ def _fits(one: Manifest, wanted: Wanted) -> bool:
         and timedelta(0) <= wanted.now - one.finished <= wanted.within
         and dict(one.version_rows) == dict(wanted.version_rows)
         and _LEVELS.index(one.verified) >= _LEVELS.index(wanted.verified)
-        and (not one.is_partial or bool(wanted.excluded))
+        and set(one.missing) <= wanted.missing
     )

@@ -1,7 +1,8 @@
 """Reuse: the backup that a failed run of this release took a moment ago still serves."""
 
 from migrator.backup.dump import backup_of
-from migrator.backup.moment import version_rows_of
+from migrator.backup.moment import tables_of, version_rows_of
+from migrator.backup.patterns import tables_left_out
 from migrator.backup.reuse import Wanted, reusable
 from migrator.backup.shelf import take_stock_of
 from migrator.backup.stores import Store
@@ -25,13 +26,15 @@ def reused(leadership: Leadership, store: Store) -> Backup | None:
     if not runs or runs[0].exit_code == 0 or runs[0].release != settings.release:
         return None  # so no store is asked after a success
     with desk.connector.reopen("the version rows") as session:
+        rows = version_rows_of(session, leadership.sight.tables)
+        left_out = tables_left_out(tables_of(session), settings.backup_exclude_data, keep=rows.keys())
         wanted = Wanted(
             database_id=database_identity(session),
             release=settings.release,
-            version_rows=version_rows_of(session, leadership.sight.tables),
+            version_rows=rows,
             within=settings.backup_reuse_within,
             verified=settings.backup_verify,
-            excluded=settings.backup_exclude_data,
+            missing=frozenset(one.shown for one in left_out),
             now=utc_now(),
         )
     found = reusable(take_stock_of(store).manifests, runs, wanted)

@@ -92,6 +92,19 @@ class TestReuse:
         assert migrator("run", "--retry", MIGRATOR_RELEASE="2").exit_code == 14
         assert len(archives(migrator)) == 2
 
+    def test_one_that_lacks_rows_which_are_wanted_now_is_not_used(
+        self, migrator: Migrator, project: Project, target: Target
+    ) -> None:
+        target.execute("CREATE TABLE big (id int); CREATE TABLE vital (id int); INSERT INTO vital VALUES (1)")
+        break_b2(project)
+        settings = {"MIGRATOR_RELEASE": "2", "MIGRATOR_BACKUP_EXCLUDE_DATA": "big,vital"}
+        assert migrator("run", **settings).exit_code == 14
+        assert migrator("run", "--retry", **settings).exit_code == 14
+        assert len(archives(migrator)) == 1
+        result = migrator("run", "--retry", **(settings | {"MIGRATOR_BACKUP_EXCLUDE_DATA": "big"}))
+        assert (result.exit_code, result.last["backup"]["missing"]) == (14, ["public.big"])
+        assert len(archives(migrator)) == 2
+
     def test_after_a_success_a_new_one_is_taken(self, migrator: Migrator, project: Project) -> None:
         assert migrator("run", MIGRATOR_RELEASE="2").exit_code == 0
         project.write_revision("c3", upgrade="op.execute('SELECT 1')")

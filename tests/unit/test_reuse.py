@@ -11,7 +11,7 @@ from migrator.model import RevisionId
 from tests.unit.test_retention import BEGAN, HERE, manifest
 
 ROWS = {"public.alembic_version": (RevisionId("a1"),)}
-WANTED = Wanted(HERE, "1", ROWS, timedelta(minutes=15), "archive", (), BEGAN + timedelta(minutes=10))
+WANTED = Wanted(HERE, "1", ROWS, timedelta(minutes=15), "archive", frozenset(), BEGAN + timedelta(minutes=10))
 BACKUP = manifest(0, version_rows=ROWS)
 
 
@@ -64,10 +64,12 @@ def test_it_must_be_young_of_the_same_version_rows_and_proven_as_well(wanted: Wa
     assert reusable([BACKUP], [FAILED], wanted) is None
 
 
-def test_a_partial_one_serves_only_where_a_partial_one_is_wanted() -> None:
-    partial = replace(BACKUP, missing=("public.big",))
-    assert reusable([partial], [FAILED], WANTED) is None
-    assert reusable([partial], [FAILED], replace(WANTED, excluded=("public.big",))) is partial
+def test_a_partial_one_serves_only_where_all_that_it_lacks_would_be_left_out_again() -> None:
+    partial = replace(BACKUP, missing=("public.big", "public.more"))
+    for missing in ((), ("public.big",)):
+        assert reusable([partial], [FAILED], replace(WANTED, missing=frozenset(missing))) is None
+    wider = replace(WANTED, missing=frozenset(("public.big", "public.more", "public.new")))
+    assert reusable([partial], [FAILED], wider) is partial
 
 
 def test_the_youngest_of_several_is_taken() -> None:
