@@ -84,7 +84,7 @@ def _lead(desk: Desk, account: Account, release: "Release", sight: Sight, *, ret
         _bring_up(leadership, account, retry=retry)
         if account.backup is not None:
             with account.phase("prune"):
-                prune(leadership, account.database)
+                prune(leadership, account)
     finally:
         lock.release()
 

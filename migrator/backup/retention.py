@@ -18,15 +18,16 @@ class Policy:
     keep: int
     database_id: str
     failed_runs: Collection[str]  # runs that did not end in 0, as far as the ledger knows
+    in_use: str = ""  # the file this run relies on: by another machine's clock it may be old
 
 
 def superfluous(manifests: Iterable[Manifest], policy: Policy) -> tuple[Manifest, ...]:
     """The backups of this database that nobody needs any more, oldest first.
 
-    Kept are the newest `keep`, the newest of each of the last revisions, and the newest that is whole and the
-    newest that was proven by restoring it, however old. Of the failed runs of one release only the first and
-    the last count as backups to keep: a crash loop must not push out what was there before it. What is not
-    surely of this database is not even considered.
+    Kept are the newest `keep`, the newest of each of the last revisions, the newest that is whole and the
+    newest that was proven by restoring it, however old, and the one in use. Of the failed runs of one release
+    only the first and the last count as backups to keep: a crash loop must not push out what was there before
+    it. What is not surely of this database is not even considered.
     """
     ours = [one for one in _oldest_first(manifests) if one.database_id == policy.database_id != ""]
     repeated = _repeated(ours, policy.failed_runs)
@@ -37,6 +38,7 @@ def superfluous(manifests: Iterable[Manifest], policy: Policy) -> tuple[Manifest
         *_files([one for one in ours if not one.is_partial][-1:]),
         *_files([one for one in ours if one.verified == "restore"][-1:]),
         *_files(ours[-1:]),
+        policy.in_use,
     }
     return tuple(one for one in ours if one.file not in kept)
 

@@ -47,6 +47,6 @@ def _back_up(desk: Desk, account: Account) -> None:
         with account.phase("backup"):
             take_backup(leadership, account, state)
         with account.phase("prune"):
-            prune(leadership, account.database)
+            prune(leadership, account)
     finally:
         lock.release()

@@ -1,5 +1,6 @@
 """Prune: after a success, delete the backups that nobody needs any more."""
 
+from migrator.account import Account
 from migrator.backup.retention import Policy, superfluous
 from migrator.backup.shelf import remove_backup, take_stock_of
 from migrator.clock import STOPS
@@ -13,7 +14,7 @@ from migrator.steps.shelving import store_of
 _MEGA = 1_000_000
 
 
-def prune(leadership: Leadership, database: str) -> None:
+def prune(leadership: Leadership, account: Account) -> None:
     """Delete them, telling each; what stands in the way is only a warning."""
     desk, settings = leadership.desk, leadership.desk.settings
     if settings.backup_url is None or settings.backup_command:
@@ -22,8 +23,9 @@ def prune(leadership: Leadership, database: str) -> None:
         with desk.connector.reopen("the database's name") as session:
             identity = database_identity(session)
         failed = asked(desk, failed_runs) or frozenset()
-        policy = Policy(settings.backup_keep, identity, failed - {desk.run_id})
-        store = store_of(desk, database)
+        in_use = account.backup.location.rpartition("/")[2] if account.backup else ""
+        policy = Policy(settings.backup_keep, identity, failed - {desk.run_id}, in_use)
+        store = store_of(desk, account.database)
         for one in superfluous(take_stock_of(store).manifests, policy):
             remove_backup(store, one)
             desk.events.record(

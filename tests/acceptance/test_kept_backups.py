@@ -136,6 +136,14 @@ class TestRetention:
         assert before in archives(migrator)
         assert len(archives(migrator)) == 2
 
+    def test_what_a_run_just_took_stays_although_another_clock_was_ahead(self, migrator: Migrator) -> None:
+        for _ in range(2):
+            assert migrator("backup").exit_code == 0
+        make_older(migrator, -timedelta(days=1))
+        result = migrator("backup", MIGRATOR_BACKUP_KEEP="1")
+        assert result.exit_code == 0, result.last
+        assert Path(result.last["backup"]["location"]) in archives(migrator)
+
     def test_nothing_goes_when_a_run_fails(self, migrator: Migrator, project: Project) -> None:
         for _ in range(3):
             assert migrator("backup").exit_code == 0

@@ -90,6 +90,12 @@ def test_the_newest_that_was_restored_outlives_others() -> None:
     assert numbers(superfluous(found, policy(keep=1))) == [1, 2, 3]
 
 
+def test_the_one_in_use_stays_although_another_machines_clock_makes_it_the_oldest() -> None:
+    found = [manifest(n) for n in range(5)]
+    rule = replace(policy(keep=2), in_use=found[0].file)
+    assert numbers(superfluous(found, rule)) == [1, 2]
+
+
 @st.composite
 def shelves(draw: st.DrawFn) -> list[Manifest]:
     count = draw(st.integers(0, 14))
