@@ -10,6 +10,7 @@ from migrator.history.target import resolve_target
 from migrator.model import Revision, RevisionId
 
 BASE = "base"
+_HEADS = frozenset({"head", "heads"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def way_back_to(graph: Graph, rows: Collection[RevisionId], name: str) -> WayBac
         found = resolve_target(graph, name)
     except RevisionsInvalid as error:
         raise RecoveryFailed(f"--to {name} does not name a revision: {error.message}") from error
-    if len(found) != 1 or "head" in name:
+    if len(found) != 1 or name.rpartition("@")[2] in _HEADS:
         raise RecoveryFailed(f"--to {name} does not name one revision", remedy="give its id")
     (target,) = found
     if target not in applied:

@@ -41,6 +41,11 @@ def test_the_newest_goes_first() -> None:
     assert ids(way_back_to(LINE, rows("cccc"), "base")) == ["cccc", "bbbb", "aaaa"]
 
 
+def test_an_id_may_have_the_word_head_in_it() -> None:
+    graph = Graph.build([revision("0001_header"), revision("0002_heads", "0001_header")])
+    assert ids(way_back_to(graph, rows("0002_heads"), "0001_header")) == ["0002_heads"]
+
+
 def test_what_is_not_applied_is_not_taken_back() -> None:
     assert ids(way_back_to(LINE, rows("bbbb"), "aaaa")) == ["bbbb"]
 
