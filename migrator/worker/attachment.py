@@ -150,11 +150,18 @@ class Attachment:
         if self._mode == "downgrade":
             script: Any = context.script
             _let_downgrades_fail_in_turn(script)
+            if not self._is_beyond(script, heads):
+                return []
             planned = script._downgrade_revs(self._orders["target"], heads)  # noqa: SLF001 - as `downgrade`
         else:
             planned = original(heads, context)
         only = self._orders.get("only")
         return [one for one in planned if only is None or one.revision.revision in only]
+
+    def _is_beyond(self, script: Any, heads: Any) -> bool:
+        """Whether any of what is to be taken back is here: of several version tables, one may be behind."""
+        there = {one.revision for one in script.iterate_revisions(heads, "base")} if heads else set()
+        return not there.isdisjoint(self._orders["only"])
 
     def _followed(self, planned: list[Any], context: MigrationContext) -> Iterator[Any]:
         if self._snapshots:

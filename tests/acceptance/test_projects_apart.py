@@ -199,6 +199,18 @@ class TestTenants:
         assert again.exit_code == 0, said(again)
         assert rows_of(target, ["umbrella.alembic_version"]) == {"umbrella.alembic_version": ["8e0a1b2c3d4e"]}
 
+    def test_all_go_back_but_those_that_never_came_so_far(self, tenants: Migrator, target: Target) -> None:
+        assert tenants().exit_code == 0
+        target.execute("CREATE SCHEMA initech; INSERT INTO tenant VALUES ('initech')")
+        refused = tenants("rollback", "--to", "7e0a1b2c3d4e")
+        assert refused.exit_code == 17, said(refused)
+        assert "--accept-data-loss 8e0a1b2c3d4e" in refused.last["remedy"]
+        result = tenants("rollback", "--to", "7e0a1b2c3d4e", "--accept-data-loss", "8e0a1b2c3d4e")
+        assert result.exit_code == 0, said(result)
+        tables = [f"{name}.alembic_version" for name in ("acme", "umbrella")]
+        assert rows_of(target, tables) == {table: ["7e0a1b2c3d4e"] for table in tables}
+        assert target.value("SELECT to_regclass('initech.project')") is None
+
 
 def test_two_histories_share_a_schema(run_project: RunProject, target: Target) -> None:
     run = run_project("two_histories")

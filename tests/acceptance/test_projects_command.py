@@ -21,6 +21,7 @@ from tests.support.projects import (
     second_database,
     with_driver,
 )
+from tests.support.replay import let_make_databases
 from tests.support.runner import Migrator
 from tests.support.target import Target
 
@@ -125,6 +126,19 @@ class TestAProjectsOwnCommand:
         done = run_by_hand(own, prepared(own, tmp_path / "plain"), plain)
         assert done.returncode == 0, done.stderr
         assert dump(target) == dump(plain)
+
+    def test_takes_back_what_it_made(
+        self, own: Own, migrator: Migrator, target: Target, tmp_path: Path
+    ) -> None:
+        let_make_databases(target)
+        copy = prepared(own, tmp_path / "ours")
+        ours = migrator_in(migrator, copy, environ_of(own, copy, target))
+        assert ours().exit_code == 0
+        result = ours("rollback", "--steps", "1")
+        assert result.exit_code == 0, said(result)
+        assert result.last["taken_back"] == [own.head]
+        assert ours("rollback", "--to", "base").exit_code == 0
+        assert rows_of(target, [PUBLIC]) == {PUBLIC: []}
 
     def test_is_told_by_revision_when_it_fails(
         self, own: Own, migrator: Migrator, target: Target, tmp_path: Path
