@@ -17,6 +17,7 @@ from migrator.backup.shelf import take_stock_of
 from migrator.clock import utc_now
 from migrator.errors import (
     BackupFailed,
+    ExitCode,
     MigratorError,
     PolicyRefused,
     RecoveryFailed,
@@ -26,6 +27,7 @@ from migrator.errors import (
 from migrator.ledger.runs import last_runs
 from migrator.model import Outcome
 from migrator.postgres.catalog import database_identity
+from migrator.postgres.databases import MOST_NAME_BYTES
 from migrator.postgres.leader import LeaderLock
 from migrator.steps.begin import wait_for_postgres
 from migrator.steps.desk import Desk
@@ -43,14 +45,30 @@ _RUNS = 20
 def restore(desk: Desk, account: Account, *, backup: str, into: str | None, disconnect: bool) -> Outcome:
     """Restore this backup in the target's place, or into a new database beside it."""
     try:
-        if into and disconnect:
-            raise UsageError("--disconnect is for taking the target's place, which --into leaves alone")
+        _refuse_senseless(into, disconnect=disconnect)
         return _restore(desk, account, backup=backup, into=into, disconnects=disconnect)
     except (BackupFailed, PolicyRefused, StateRefused) as error:
         said = f"nothing was swapped: {error.message}"
-        return account.failed(RecoveryFailed(said, remedy=error.remedy, **error.facts))
+        remedy = _ANOTHER if error.remedy == ExitCode.BACKUP_FAILED.remedy else error.remedy
+        return account.failed(RecoveryFailed(said, remedy=remedy, **error.facts))
     except MigratorError as error:
         return account.failed(error)
+
+
+# What helps a dump that broke is not what helps here.
+_ANOTHER = (
+    "see to what the message names, maybe as another role (some extensions want a superuser), or take "
+    "another backup of those that `migrator backups` lists"
+)
+
+
+def _refuse_senseless(into: str | None, *, disconnect: bool) -> None:
+    if into is None:
+        return
+    if disconnect:
+        raise UsageError("--disconnect is for taking the target's place, which --into leaves alone")
+    if not 0 < len(into.encode()) <= MOST_NAME_BYTES:  # Postgres would cut it, and meet another database
+        raise UsageError(f"--into must be the name of a database, of at most {MOST_NAME_BYTES} bytes")
 
 
 def _restore(desk: Desk, account: Account, *, backup: str, into: str | None, disconnects: bool) -> Outcome:

@@ -10,7 +10,7 @@ from migrator.errors import AccessDenied, MigratorError, RecoveryFailed
 from migrator.postgres.catalog import quoted
 from migrator.postgres.session import Connector, Session
 
-_MOST_NAME_BYTES = 63
+MOST_NAME_BYTES = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def _others(session: Session) -> Iterator[str]:
 def name_beside(database: str, purpose: str, stamp: str) -> str:
     """A name for a database that is made of another one, as long as Postgres allows."""
     end = f"_{purpose}_{stamp}"
-    return database.encode()[: _MOST_NAME_BYTES - len(end)].decode(errors="ignore") + end
+    return database.encode()[: MOST_NAME_BYTES - len(end)].decode(errors="ignore") + end
 
 
 def exists(session: Session, database: str) -> bool:

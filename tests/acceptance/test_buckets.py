@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from tests.support.journal import journal, version, write_journal
 from tests.support.objects import BUCKET, KEY_ID, SECRET_KEY, ObjectServer, start_objects
 from tests.support.processes import process_list
 from tests.support.project import Project
-from tests.support.proxy import TcpProxy
+from tests.support.proxy import TcpProxy, flipped
 from tests.support.replay import let_make_databases
 from tests.support.runner import REPOSITORY, Migrator, Result
 from tests.support.target import Target
@@ -291,3 +291,31 @@ def test_what_lies_in_a_bucket_takes_the_targets_place_again(
     result = migrator("restore", taken.last["backup"]["location"], **settings(nanio))
     assert result.exit_code == 0, result.last
     assert (version(target), target.rows(pictures)) == (["a1"], before)
+
+
+@pytest.mark.parametrize(
+    ("damage", "word"), [(flipped, "sha256"), (lambda content: content[:-1], "by its manifest it had")]
+)
+def test_what_was_changed_in_a_bucket_takes_nobodys_place(
+    migrator: Migrator, target: Target, nanio: ObjectServer, damage: Callable[[bytes], bytes], word: str
+) -> None:
+    let_make_databases(target)
+    assert migrator(**settings(nanio)).exit_code == 0
+    key = next(key for key in nanio.objects() if f"/{target.database}/" in key and key.endswith(".dump"))
+    bucket = nanio.client()
+    stored = bucket.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    bucket.put_object(Bucket=BUCKET, Key=key, Body=damage(stored))
+    result = migrator("restore", "latest", **settings(nanio))
+    assert (result.exit_code, version(target)) == (17, ["b2"]), result.last
+    assert word in result.last["error"]
+    assert not result.named("restore.started")
+
+
+@pytest.mark.usefixtures("large")
+def test_a_store_that_gives_other_bytes_than_it_took_has_no_backup(
+    migrator: Migrator, target: Target, moto: ObjectServer, proxy: TcpProxy
+) -> None:
+    proxy.flip()
+    address = {"MIGRATOR_BACKUP_URL": moto.url("deep/down", port=proxy.port), **moto.environ}
+    assert_untouched(migrator(**address), target, 33, "sha256 differs")
+    assert kept(moto, target) == unfinished(moto, target) == []

@@ -16,6 +16,7 @@ from psycopg import sql
 from migrator.backup.contents import checksums, large_objects
 from migrator.backup.manifest import TableContents
 from migrator.clock import Stop
+from migrator.demo.cluster import Cluster
 from migrator.postgres.session import Connector
 from migrator.schema.reading import read_snapshot
 from migrator.settings import Dsn
@@ -24,10 +25,12 @@ from tests.support.journal import journal, version, write_journal
 from tests.support.pgbouncer import PgBouncer
 from tests.support.project import Project
 from tests.support.projects import dump
+from tests.support.proxy import flipped
 from tests.support.replay import let_make_databases
 from tests.support.runner import Migrator, Result
 from tests.support.schemas import EVERYTHING
-from tests.support.target import Target
+from tests.support.servers import DEFAULT, binaries
+from tests.support.target import Target, target_on
 from tests.support.waiting import eventually
 
 OURS = "SELECT datname FROM pg_database WHERE datdba = current_user::regrole ORDER BY 1"
@@ -186,15 +189,10 @@ def test_into_leaves_it_beside_and_the_target_as_it_was(migrator: Migrator, targ
     assert version(other) == ["a1"]
 
 
-def flip(archive: bytes) -> bytes:
-    middle = len(archive) // 2
-    return archive[:middle] + bytes([archive[middle] ^ 1]) + archive[middle + 1 :]
-
-
 @pytest.mark.parametrize(
     ("damage", "word"),
     [
-        (flip, "sha256"),
+        (flipped, "sha256"),
         (lambda archive: archive[: len(archive) // 2], "bytes"),
         (lambda _: None, "not there"),
     ],
@@ -375,6 +373,55 @@ def test_objects_of_others_keep_their_owner_or_the_target_stays(migrator: Migrat
     result = migrator("restore", "latest", "--into", f"{deployed.database}_ours")
     assert result.exit_code == 0, result.last
     assert any("--no-owner" in event["message"] for event in result.named("hazard.found"))
+
+
+def test_members_of_an_extension_come_back_and_without_the_right_to_make_it_nothing_is_swapped(
+    migrator: Migrator, deployed: Target
+) -> None:
+    with deployed.admin() as admin:
+        admin.execute("CREATE EXTENSION vector")
+    deployed.execute("CREATE TABLE point (at vector(2)); INSERT INTO point VALUES ('[1,2]'), (NULL)")
+    before = contents(deployed)
+    assert migrator().exit_code == 0
+    deployed.execute("DELETE FROM point")
+    refused = migrator("restore", "latest")
+    assert_refused(refused, deployed, 'permission denied to create extension "vector"', "want a superuser")
+    with deployed.admin() as admin:
+        admin.execute(sql.SQL("ALTER ROLE {} SUPERUSER").format(sql.Identifier(deployed.user)))
+    result = migrator("restore", "latest")
+    assert result.exit_code == 0, result.last
+    assert contents(deployed) == before
+    assert deployed.rows("SELECT extname FROM pg_extension ORDER BY 1") == [("plpgsql",), ("vector",)]
+
+
+@pytest.fixture
+def preparing() -> Iterator[Target]:
+    """A target on a server that knows transactions of two phases."""
+    settings = {"max_prepared_transactions": "1"}
+    with Cluster.start(binaries(DEFAULT), settings=settings) as cluster, target_on(cluster) as target:
+        yield target
+
+
+def test_a_prepared_transaction_is_named_and_stays(
+    migrator: Migrator, project: Project, preparing: Target
+) -> None:
+    let_make_databases(preparing)
+    write_journal(project, "a1")
+    there = dataclasses.replace(migrator, environ={**migrator.environ, "DATABASE_URL": preparing.url})
+    assert there().exit_code == 0
+    assert there("backup").exit_code == 0
+    preparing.execute("BEGIN; INSERT INTO journal VALUES ('mine'); PREPARE TRANSACTION 'two phases'")
+    result = there("restore", "latest", "--disconnect")
+    assert result.exit_code == 17, result.last
+    assert "prepared in the database: two phases" in result.last["error"]
+    assert databases(preparing) == [preparing.database]
+    preparing.execute("COMMIT PREPARED 'two phases'")
+    assert journal(preparing) == ["a1", "mine"]
+
+
+@pytest.mark.parametrize("name", ["", "n" * 64])
+def test_what_is_no_name_of_a_database_is_exit_2(migrator: Migrator, name: str) -> None:
+    assert migrator("restore", "latest", "--into", name).exit_code == 2
 
 
 def test_a_superusers_schema_public_is_no_obstacle(migrator: Migrator, deployed: Target) -> None:

@@ -17,6 +17,13 @@ _RESET: Final = struct.pack("ii", 1, 0)
 _DROP_ALL: Final = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))
 _ATTACH_FILTER, _DETACH_FILTER = 26, 27
 _PROBES: Final = ((socket.TCP_KEEPIDLE, 1), (socket.TCP_KEEPINTVL, 1), (socket.TCP_KEEPCNT, 3))
+_LARGE_BYTES: Final = 16384  # no headers are so long
+
+
+def flipped(content: bytes) -> bytes:
+    """One bit in its middle is another."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
 
 
 class TcpProxy:
@@ -36,6 +43,7 @@ class TcpProxy:
         # Each client with its way to the server, which a stalled network has not opened yet.
         self._links: dict[socket.socket, socket.socket | None] = {}
         self._is_silent = False
+        self._flips = False
         self.host, self.port = HOST, free_port()
         self._listener = socket.create_server((self.host, self.port))
         self._serve()
@@ -67,6 +75,10 @@ class TcpProxy:
             assert links, f"no connection reaches the server from port {port}"
             for end in _ends(links):
                 _drop_all(end)
+
+    def flip(self) -> None:
+        """Give back other bytes than the server gave: of each large piece of an answer, one bit differs."""
+        self._flips = True
 
     def cut(self) -> None:
         """Close every connection properly and refuse new ones."""
@@ -137,7 +149,8 @@ class TcpProxy:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 self._flows.wait()
-                sink.sendall(data)
+                is_large_answer = sink is client and len(data) > _LARGE_BYTES
+                sink.sendall(flipped(data) if self._flips and is_large_answer else data)
         self._flows.wait()
         self._end(client, source, sink)
 
