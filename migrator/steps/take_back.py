@@ -1,7 +1,7 @@
 """Take back: downgrade under the leader lock, and see on a fresh connection that it is done."""
 
 from migrator.account import Account
-from migrator.errors import InterruptedMidway, MigratorError, VerificationFailed
+from migrator.errors import InterruptedMidway, MigrationFailed, MigratorError, VerificationFailed
 from migrator.history.attempt import Attempt
 from migrator.history.sight import judge, look
 from migrator.history.way_back import WayBack
@@ -67,8 +67,12 @@ def _account_for_failure(
     heads = ", ".join(account.heads_after) or "no revision"
     error.message += f"; taken back: {_listed(gone)}; the database is at {heads}"
     error.facts |= {"taken_back": gone, "half_applied": half}
+    backup = f"`migrator restore {account.backup.location}`" if account.backup else "a backup of before"
     if half:
         error.message += f"; of {_listed(half)} a part was committed outside the transaction and stays"
+        error.remedy = f"{backup} goes back to what was there before: a run would find nothing to do"
+    elif isinstance(error, MigrationFailed):
+        error.remedy = f"correct the downgrade or the data it met, then roll back again; {backup} goes back"
 
 
 def _listed(ids: list[RevisionId] | list[str]) -> str:

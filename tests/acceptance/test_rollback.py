@@ -136,6 +136,27 @@ def test_a_downgrade_that_fails_on_the_data_says_where_the_database_is(
     assert migrator("run").exit_code == 0, "a failed rollback is not remembered as a failed deploy"
 
 
+def test_what_a_downgrade_left_half_done_is_a_matter_of_its_backup(
+    migrator: Migrator, project: Project, target: Target
+) -> None:
+    block = "with op.get_context().autocommit_block():\n    op.execute('{}')"
+    project.write_revision(
+        "d4",
+        upgrade=block.format("CREATE INDEX CONCURRENTLY by_name ON shelf (name)"),
+        downgrade=block.format("DROP INDEX CONCURRENTLY by_name")
+        + "\nop.execute('SELECT 1 / (1 - count(*)) FROM shelf')",
+    )
+    assert migrator("run").exit_code == 0
+    target.execute("INSERT INTO shelf VALUES (1)")
+    result = migrator("rollback", "--steps", "1")
+    assert (result.exit_code, result.last["half_applied"]) == (14, ["d4"])
+    command = result.last["remedy"].split("`")[1].split()
+    assert command[:2] == ["migrator", "restore"]
+    assert target.value("SELECT to_regclass('by_name')") is None
+    assert migrator(*command[1:]).exit_code == 0
+    assert target.value("SELECT to_regclass('by_name')") == "by_name"
+
+
 def test_without_createdb_only_who_accepts_every_step_goes_back(migrator: Migrator, target: Target) -> None:
     with target.admin() as admin:
         admin.execute(f'ALTER ROLE "{target.user}" NOCREATEDB')
