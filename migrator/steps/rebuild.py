@@ -12,13 +12,14 @@ from migrator.clock import STOPS
 from migrator.errors import InterruptedMidway, MigratorError, RecoveryFailed
 from migrator.ledger import Ledger, RunEnd, RunStart
 from migrator.postgres.catalog import quoted
-from migrator.postgres.databases import create_database, drop_database
+from migrator.postgres.databases import create_database, drop_database, name_beside
 from migrator.postgres.session import Session
 from migrator.steps.desk import Desk
 from migrator.steps.keep import written
 from migrator.steps.restoration import Restoration
 
 _UNFINISHED = "migrator: a restore of "
+_STAMP = "20260101000000"  # as long as any
 _TOLD_EVERY_SECONDS = 1.0
 _MEGA = 1_000_000
 
@@ -66,18 +67,23 @@ def say(session: Session, database: str, about: str) -> None:
 def tell_leftovers(desk: Desk) -> None:
     """Name the databases that killed restores left behind: somebody may still want to look at them."""
     with desk.connector.reopen("the database to replace") as session:
-        left = session.rows(_LEFTOVERS, [_UNFINISHED])
+        name = name_beside(session.database, "restore", _STAMP)
+        left = session.rows(_LEFTOVERS, [_UNFINISHED, name.removesuffix(_STAMP), len(name)])
     for name, about in left:
+        said = about.removeprefix("migrator: ") if about else "a restore that had just made it"
         desk.events.record(
             "hazard.found",
-            f"{name} was left behind by {about.removeprefix('migrator: ')}: DROP DATABASE {quoted(name)}",
+            f"{name} was left behind by {said}: DROP DATABASE {quoted(name)}",
             level="warning",
         )
 
 
 _LEFTOVERS = """
-SELECT datname, shobj_description(d.oid, 'pg_database') FROM pg_database d
-WHERE pg_has_role(datdba, 'MEMBER') AND starts_with(shobj_description(d.oid, 'pg_database'), %s)
+SELECT datname, about FROM pg_database d, shobj_description(d.oid, 'pg_database') about
+WHERE pg_has_role(datdba, 'MEMBER') AND (
+    starts_with(about, %s)
+    OR about IS NULL AND starts_with(datname, %s) AND length(datname) = %s AND datname ~ '_[0-9]{14}$'
+)
 AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datid = d.oid) ORDER BY 1
 """
 

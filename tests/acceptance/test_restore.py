@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -23,6 +24,7 @@ from migrator.settings import Dsn
 from tests.support.backups import CONTENTS, TABLES
 from tests.support.journal import journal, version, write_journal
 from tests.support.pgbouncer import PgBouncer
+from tests.support.processes import process_list
 from tests.support.project import Project
 from tests.support.projects import dump
 from tests.support.proxy import flipped
@@ -303,6 +305,28 @@ def test_a_restore_that_is_stopped_leaves_the_target_as_it_was(
     assert eventually(lambda: count_refreshes(deployed) == 0)
     told = [event["message"] for event in migrator("restore", "nothing").named("hazard.found")]
     assert any(f'DROP DATABASE "{left}"' in message for message in told)
+
+
+@pytest.mark.usefixtures("backed_up")
+def test_a_database_of_a_restore_that_was_killed_as_it_made_it_is_told(
+    migrator: Migrator, target: Target
+) -> None:
+    left, other = f"{target.database}_restore_20260101000000", f"{target.database}_restore_mine"
+    target.execute(f"CREATE DATABASE {left}")
+    target.execute(f"CREATE DATABASE {other}")
+    told = [event["message"] for event in migrator("restore", "nothing").named("hazard.found")]
+    assert [f'DROP DATABASE "{left}"' in message for message in told] == [True]
+
+
+@pytest.mark.usefixtures("deployed")
+def test_no_program_gets_the_password_as_an_argument(migrator: Migrator, target: Target) -> None:
+    target.execute(SLOW.replace("60", "1"))
+    assert migrator().exit_code == 0
+    with process_list() as seen:
+        assert migrator("restore", "latest").exit_code == 0
+    assert any("pg_restore" in line for line in seen)
+    secrets = {target.password, quote(target.password, safe="")}
+    assert [line for line in seen if any(secret in line for secret in secrets)] == []
 
 
 def test_what_stands_outside_of_a_database_is_carried_over(migrator: Migrator, backed_up: Target) -> None:
