@@ -316,6 +316,6 @@ def test_a_store_that_gives_other_bytes_than_it_took_has_no_backup(
     migrator: Migrator, target: Target, moto: ObjectServer, proxy: TcpProxy
 ) -> None:
     proxy.flip()
-    address = {"MIGRATOR_BACKUP_URL": moto.url("deep/down", port=proxy.port), **moto.environ}
-    assert_untouched(migrator(**address), target, 33, "sha256 differs")
+    result = migrator(**settings(moto) | {"MIGRATOR_BACKUP_URL": moto.url("deep/down", port=proxy.port)})
+    assert_untouched(result, target, 33, "sha256 differs")
     assert kept(moto, target) == unfinished(moto, target) == []

@@ -97,7 +97,7 @@ class TestReuse:
     ) -> None:
         target.execute("CREATE TABLE big (id int); CREATE TABLE vital (id int); INSERT INTO vital VALUES (1)")
         break_b2(project)
-        settings = {"MIGRATOR_RELEASE": "2", "MIGRATOR_BACKUP_EXCLUDE_DATA": "big,vital"}
+        settings: dict[str, Any] = {"MIGRATOR_RELEASE": "2", "MIGRATOR_BACKUP_EXCLUDE_DATA": "big,vital"}
         assert migrator("run", **settings).exit_code == 14
         assert migrator("run", "--retry", **settings).exit_code == 14
         assert len(archives(migrator)) == 1
