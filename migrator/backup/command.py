@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from migrator.backup.otherprogram import OtherProgram
 from migrator.backup.watch import Watch
@@ -92,14 +93,18 @@ def environment_for(
 ) -> dict[str, str]:
     """What a foreign program may know: all but how to get into the database.
 
-    Without libpq's variables, those that hold secrets of ours, and whatever holds the same password.
+    Without libpq's variables, those that hold secrets of ours, and whatever holds the same password, as it is
+    or as a URL writes it.
     """
+    hidden = {
+        form for one in secrets for form in (one, quote(one), quote(one, safe=""), quote_plus(one)) if one
+    }
     return {
         name: value
         for name, value in environ.items()
         if not name.startswith("PG")
         and name not in secret_names
-        and not any(secret in value for secret in secrets if secret)
+        and not any(secret in value for secret in hidden)
     }
 
 

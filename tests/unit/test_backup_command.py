@@ -163,6 +163,12 @@ def test_it_gets_no_way_into_the_database() -> None:
     assert left == {"PATH": "/bin", "AWS_SECRET_ACCESS_KEY": "aws", "MIGRATOR_APP": "shop"}
 
 
+@pytest.mark.parametrize("written", ["p@ss/w rd", "p%40ss%2Fw%20rd", "p%40ss/w%20rd", "p%40ss%2Fw+rd"])
+def test_a_password_is_known_in_every_way_a_url_writes_it(written: str) -> None:
+    environ = {"APP_DSN": f"postgresql://u:{written}@db/x"}
+    assert environment_for(environ, secret_names=frozenset(), secrets=("p@ss/w rd",)) == {}
+
+
 def runs(pid: int) -> bool:
     """Whether a process lives; a zombie that nobody has waited for does not."""
     try:
