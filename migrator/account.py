@@ -62,8 +62,8 @@ class Account:
         return self._outcome(ending, ExitCode.OK, f"{said}; the database is at {heads}")
 
     def concluded(self, message: str, **facts: Any) -> Outcome:
-        """The outcome of a command that did what it was asked to, and changed no schema."""
-        return self._outcome(Ending.UNCHANGED, ExitCode.OK, message, facts=facts)
+        """The outcome of a command that did what it was asked to."""
+        return self._outcome(Ending.DONE, ExitCode.OK, message, facts=facts)
 
     def opened(self) -> Outcome:
         """The outcome of a gate that opens: the database has what the release needs, whoever saw to it."""

@@ -64,6 +64,7 @@ class Ending(StrEnum):
 
     MIGRATED = "migrated"
     UNCHANGED = "nothing to do"
+    DONE = "done"  # what a command other than `run` and `gate` was asked for
     AHEAD = "ahead"
     REFUSED = "refused"
     FAILED = "failed"

@@ -94,6 +94,7 @@ def test_the_database_is_what_it_was_when_the_backup_was_taken(migrator: Migrato
     old = dataclasses.replace(deployed, database=aside)
     assert version(old) == ["b2"]
     assert result.last["drop"] == f'DROP DATABASE "{aside}"'
+    assert result.last["outcome"] == "done"
     deployed.execute(result.last["drop"])
     assert [event["event"] for event in result.events if event["event"] in STORY] == STORY
 

@@ -41,6 +41,7 @@ def test_one_step_back_is_taken_after_a_backup_and_seen_on_a_fresh_connection(
     assert len(archives(migrator)) == 1
     assert [event["revision"] for event in result.named("revision.reverted")] == ["c3"]
     assert result.last["taken_back"] == ["c3"]
+    assert result.last["outcome"] == "done"
     assert result.last["heads_after"] == ["b2"]
     assert scratch_databases(target) == []
     names = [event["event"] for event in result.events]
