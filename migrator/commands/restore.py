@@ -57,8 +57,8 @@ def restore(desk: Desk, account: Account, *, backup: str, into: str | None, disc
 
 # What helps a dump that broke is not what helps here.
 _ANOTHER = (
-    "see to what the message names, maybe as another role (some extensions want a superuser), or take "
-    "another backup of those that `migrator backups` lists"
+    "see to what the message names (a role that is gone: CREATE ROLE, some extensions want a superuser), "
+    "or take another backup of those that `migrator backups` lists"
 )
 
 

@@ -419,6 +419,16 @@ def test_members_of_an_extension_come_back_and_without_the_right_to_make_it_noth
     assert deployed.rows("SELECT extname FROM pg_extension ORDER BY 1") == [("plpgsql",), ("vector",)]
 
 
+def test_a_privilege_of_a_role_that_is_gone_is_told_by_its_name(migrator: Migrator, deployed: Target) -> None:
+    reader = sql.Identifier(f"reader_of_{deployed.user}")
+    with deployed.admin() as admin:
+        admin.execute(sql.SQL("CREATE ROLE {0}; GRANT SELECT ON journal TO {0}").format(reader))
+        assert migrator().exit_code == 0
+        admin.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(reader))
+    result = migrator("restore", "latest")
+    assert_refused(result, deployed, f'role "reader_of_{deployed.user}" does not exist', "CREATE ROLE")
+
+
 @pytest.fixture
 def preparing() -> Iterator[Target]:
     """A target on a server that knows transactions of two phases."""
