@@ -102,7 +102,7 @@ def test_an_alert_fires_when_it_should_and_not_otherwise(alert: str, tmp_path: P
 
 
 def write_tests(path: Path, alert: str, minutes: int, cases: dict[int, Series]) -> None:
-    """Write what `promtool` reads (JSON is YAML): so many alerts fire after so many minutes of these series."""
+    """Write what `promtool` reads (JSON is YAML): so many alerts fire at that time with these series."""
     query = f'count(ALERTS{{alertname="{alert}",alertstate="firing"}})'
     tests = [
         {
