@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from migrator.arguments import COMMANDS
+from migrator.history.state import StateName
 from migrator.telemetry.events import EVENT_NAMES
 from tests.docs import DOCS, REPOSITORY, pages, rendered
 
@@ -29,6 +31,26 @@ def test_every_event_and_no_other_is_documented() -> None:
 def test_every_page_is_in_the_menu() -> None:
     menu = (REPOSITORY / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
     assert set(re.findall(r"[\w-]+\.md", menu)) == {page.name for page in DOCS.glob("*.md")}
+
+
+def test_every_state_and_no_other_has_its_row() -> None:
+    page = (DOCS / "states.md").read_text(encoding="utf-8")
+    table = page[page.index("| state |") : page.index("`status` exits")]
+    assert {line.split("|")[1].strip() for line in table.splitlines()[2:] if line} == set(StateName)
+
+
+def test_every_project_that_is_named_is_deployed_by_a_test() -> None:
+    page = (DOCS / "projects.md").read_text(encoding="utf-8")
+    cells = [line.split("|")[3] for line in page.splitlines() if line.count("|") == 4]
+    named = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    assert len(named) > 40
+    assert named <= {folder.name for folder in (REPOSITORY / "tests" / "projects").iterdir()}
+
+
+def test_every_command_that_is_shown_exists() -> None:
+    for page in pages():
+        for command in re.findall(r"(?m)^\$ .*?\bmigrator ([a-z-]+)", page.read_text(encoding="utf-8")):
+            assert command in COMMANDS, (page.name, command)
 
 
 # Those of the site itself are checked, with their anchors, where it is built: `make lint`.
