@@ -1,5 +1,6 @@
 """Symptoms: each one on the page of that name is brought about for real, and answered as the page says."""
 
+import ast
 import dataclasses
 import subprocess
 import sys
@@ -41,11 +42,15 @@ def deployed(migrator: Migrator, project: Project) -> Project:
     return project
 
 
-def test_every_symptom_on_the_page_is_brought_about() -> None:
-    here = [one for one in globals().values() if callable(one) and hasattr(one, "pytestmark")]
-    tried = {mark.args[0] for one in here for mark in one.pytestmark if mark.name == "symptom"}
-    assert tried == set(symptoms())
-    assert all(symptom.seen for symptom in symptoms().values())
+def test_every_row_and_command_of_every_symptom_is_tried() -> None:
+    rows: dict[str, set[int]] = {}
+    commands: dict[str, set[int]] = {}
+    for test in ast.parse(Path(__file__).read_text(encoding="utf-8")).body:
+        for title in marked(test):
+            rows.setdefault(title, set()).update(numbers(test, "explains"))
+            commands.setdefault(title, set()).update(numbers(test, "type_command"))
+    assert rows == {title: set(range(len(one.seen))) for title, one in symptoms().items()}
+    assert commands == {title: set(range(len(one.commands))) for title, one in symptoms().items()}
 
 
 @pytest.mark.symptom("No module named …")
@@ -328,6 +333,23 @@ def test_an_address_that_is_a_poolers(
     page.explains(pooled(), 0)
     direct = {"postgresql://user:password@host:5432/shop": target.url}
     assert page.type_command(pooled, 0, **direct).exit_code == 0
+
+
+def marked(test: ast.stmt) -> list[str]:
+    """Give the titles that a test's markers name."""
+    calls = test.decorator_list if isinstance(test, ast.FunctionDef) else []
+    return [
+        ast.literal_eval(call.args[0])
+        for call in calls
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "pytest.mark.symptom"
+    ]
+
+
+def numbers(test: ast.stmt, method: str) -> set[int]:
+    """Give the numbers with which a test calls this method of its section; without one it is the first."""
+    calls = [one for one in ast.walk(test) if isinstance(one, ast.Call)]
+    calls = [one for one in calls if ast.unparse(one.func) == f"page.{method}"]
+    return {ast.literal_eval(one.args[1]) if len(one.args) > 1 else 0 for one in calls}
 
 
 def text_of(migrator: Migrator) -> Migrator:
