@@ -32,9 +32,10 @@ class Symptom:
         """See that migrator ended as this row says, with each of its words."""
         exit_code, quotations = self.seen[row]
         assert result.exit_code == exit_code, result.last
-        said = "\n".join(str(event) for event in result.events) + result.stdout + result.stderr
+        told = [event["message"] for event in result.events if event["level"] in {"warning", "error"}]
+        said = "\n".join([*told, result.last["error"] or "", result.last["remedy"] or ""])
         for quotation in quotations:
-            assert quotation in said.replace("\\'", "'").replace('\\"', '"'), f"{quotation!r} not in {said}"
+            assert quotation in said, f"{quotation!r} not in {said}"
 
     def type_command(self, migrator: Migrator, number: int = 0, **placeholders: str) -> Result:
         """Type this command as it stands on the page, with the reader's own names for its example's."""
