@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from migrator import __version__
-from migrator.errors import UsageError
 from migrator.settings.reader import Need
 from migrator.stage import Kind
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable
+
+    from migrator.parser import Parser
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,7 @@ COMMANDS = {
     "ledger": Command("migrator.commands.ledger", "steps", "correct what is recorded in the database"),
 }
 _TABLES = {"settings": "the settings", "exit-codes": "the exit codes"}
+_SHELLS = ("bash", "zsh", "fish")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class Words:
 
 def read_arguments(arguments: Sequence[str]) -> Words:
     """Parse a command line. Raises `UsageError`; leaves by `SystemExit` after `--help` and `--version`."""
-    found = vars(_parser().parse_args(arguments))
+    found = vars(parser().parse_args(arguments))
     command = found.pop("command") or "run"
     settings = {name[len(_SETTING) :]: found[name] for name in found if name.startswith(_SETTING)}
     return Words(
@@ -100,49 +101,33 @@ def read_arguments(arguments: Sequence[str]) -> Words:
 _SETTING = "setting "  # no option can be called so
 
 
-def _parser() -> "argparse.ArgumentParser":
-    import argparse  # noqa: PLC0415 - a deploy without arguments does not need it
+def parser() -> "Parser":
+    """The command line's grammar."""
+    from migrator.parser import Parser, Top  # noqa: PLC0415 - a deploy without arguments does not need it
 
-    class Parser(argparse.ArgumentParser):
-        def error(self, message: str) -> NoReturn:
-            raise UsageError(f"{message}; see `migrator --help`")
-
-    top = Parser(
-        prog="migrator",
-        allow_abbrev=False,
-        description="Migrate a Postgres database with the project's own Alembic revisions, once per deploy. "
-        "Its exit code opens or holds the rollout: see `migrator exit-codes`.",
-        epilog="Settings come from the environment; see `migrator settings`. A flag wins over a variable.",
-    )
+    top = Top(prog="migrator", allow_abbrev=False)
     top.add_argument("--version", action="version", version=f"migrator {__version__}")
-    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     for name, command in COMMANDS.items():
-        parser = commands.add_parser(name, allow_abbrev=False, help=command.help, description=command.help)
+        one = commands.add_parser(name, allow_abbrev=False, help=command.help, description=command.help)
         if name in _OWN:
-            _OWN[name](parser)
+            _OWN[name](one)
         if command.kind == "facts":
-            parser.add_argument("--json", action="store_true", help="as JSON")
+            one.add_argument("--json", action="store_true", help="as JSON")
         if name != "ledger":  # its actions have them
-            _add_settings(parser)
+            one.add_settings(_SETTING)
     commands.add_parser("demo", help="the whole deploy on an embedded Postgres with the bundled example")
     for name, what in _TABLES.items():
         table = commands.add_parser(name, allow_abbrev=False, help=f"print {what}")
         form = table.add_mutually_exclusive_group()
         form.add_argument("--markdown", action="store_true", help="as a Markdown table")
         form.add_argument("--json", action="store_true", help="as JSON")
+    shell = commands.add_parser("completion", allow_abbrev=False, help="print a shell's completion script")
+    shell.add_argument("shell", choices=_SHELLS, help="for example: source <(migrator completion bash)")
     return top
 
 
-def _add_settings(parser: "argparse.ArgumentParser") -> None:
-    from migrator.settings.definition import ROWS  # noqa: PLC0415
-
-    group = parser.add_argument_group("settings")
-    for row in ROWS:
-        told = f"{row.meaning.replace('%', '%%')} [{row.names[0]}; default {row.default}]".replace("`", "")
-        group.add_argument(row.flag, dest=_SETTING + row.field, metavar="VALUE", help=told)
-
-
-def _run(parser: "argparse.ArgumentParser") -> None:
+def _run(parser: "Parser") -> None:
     parser.add_argument(
         "--retry",
         action="store_true",
@@ -150,11 +135,11 @@ def _run(parser: "argparse.ArgumentParser") -> None:
     )
 
 
-def _plan(parser: "argparse.ArgumentParser") -> None:
+def _plan(parser: "Parser") -> None:
     parser.add_argument("--sql", action="store_true", help="with the SQL of each revision")
 
 
-def _adopt(parser: "argparse.ArgumentParser") -> None:
+def _adopt(parser: "Parser") -> None:
     parser.add_argument(
         "--stamp",
         action="store_true",
@@ -168,7 +153,7 @@ def _adopt(parser: "argparse.ArgumentParser") -> None:
     )
 
 
-def _restore(parser: "argparse.ArgumentParser") -> None:
+def _restore(parser: "Parser") -> None:
     parser.add_argument(
         "backup", metavar="BACKUP", help="its file's name, the beginning of it, its location, or `latest`"
     )
@@ -178,7 +163,7 @@ def _restore(parser: "argparse.ArgumentParser") -> None:
     )
 
 
-def _rollback(parser: "argparse.ArgumentParser") -> None:
+def _rollback(parser: "Parser") -> None:
     parser.add_argument("--to", metavar="REV", help="down to this revision, or to `base`")
     parser.add_argument("--steps", metavar="N", type=int, help="down by so many revisions")
     parser.add_argument(
@@ -190,13 +175,13 @@ def _rollback(parser: "argparse.ArgumentParser") -> None:
     )
 
 
-def _ledger(parser: "argparse.ArgumentParser") -> None:
+def _ledger(parser: "Parser") -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     accept = actions.add_parser(
         "accept", allow_abbrev=False, help="record the new digest of a revision that was edited on purpose"
     )
     accept.add_argument("revision", metavar="REV")
-    _add_settings(accept)
+    accept.add_settings(_SETTING)
 
 
 _OWN = {

@@ -49,6 +49,8 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
         from migrator.demo.story import tell  # noqa: PLC0415 - an extra, not in the image
 
         return tell()
+    if words.command == "completion":
+        return _completion(words)
     return _table(words)
 
 
@@ -78,6 +80,15 @@ def _show_json(_text: str, document: Mapping[str, Any]) -> None:
     import json  # noqa: PLC0415
 
     print(json.dumps(document, indent=2, ensure_ascii=False, default=str))  # noqa: T201 - as above
+
+
+def _completion(words: "Words") -> int:
+    from migrator.arguments import parser  # noqa: PLC0415
+    from migrator.completion import SHELLS  # noqa: PLC0415
+    from migrator.completion.grammar import grammar  # noqa: PLC0415
+
+    print(SHELLS[words.options["shell"]](grammar(parser())), end="")  # noqa: T201 - this command prints
+    return int(ExitCode.OK)
 
 
 def _table(words: "Words") -> int:

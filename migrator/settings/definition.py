@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 from migrator.settings import values
 from migrator.settings.dsn import Dsn
@@ -25,6 +25,8 @@ class Row:
     default: str  # as the documentation shows it
     meaning: str
     secret: bool
+    words: tuple[str, ...] = ()  # all it may be, if they are few
+    is_path: bool = False
 
     @property
     def flag(self) -> str:
@@ -313,7 +315,20 @@ class Settings:
 def _row(one: Any) -> Row:
     about = one.metadata
     names = about["names"] or (f"MIGRATOR_{one.name.upper()}",)
-    return Row(one.name, names, about["parse"], about["default"], about["meaning"], about["secret"])
+    return Row(
+        one.name,
+        names,
+        about["parse"],
+        about["default"],
+        about["meaning"],
+        about["secret"],
+        words=("on", "off") if one.type is bool else get_args(one.type) if _is_literal(one.type) else (),
+        is_path=about["parse"] is values.path,
+    )
+
+
+def _is_literal(kind: Any) -> bool:
+    return get_origin(kind) is Literal
 
 
 ROWS: tuple[Row, ...] = tuple(_row(one) for one in fields(Settings))

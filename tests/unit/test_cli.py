@@ -6,14 +6,16 @@ from pathlib import Path
 import pytest
 
 from migrator import __version__
+from migrator.arguments import COMMANDS as RUNNING
 from migrator.cli import main
 from migrator.errors import ExitCode
 from migrator.settings.definition import ROWS
 
 COMMANDS = [
     *("run", "gate", "wait", "status", "plan", "check", "verify", "adopt", "ledger"),
-    *("demo", "settings", "exit-codes"),
+    *("demo", "settings", "exit-codes", "completion"),
 ]
+ALL_COMMANDS = [*RUNNING, "ledger accept", "demo", "settings", "exit-codes", "completion"]
 
 
 @pytest.mark.parametrize(
@@ -46,11 +48,35 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("command", ["run", "gate", "wait", "status", "plan", "check", "verify", "adopt"])
-def test_every_setting_is_a_flag(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main([command, "--help"], {})
+def test_every_setting_is_a_flag_that_help_all_shows(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as leaving:
+        main([command, "--help-all"], {})
+    assert leaving.value.code == 0
     printed = capsys.readouterr().out
     assert [row.flag for row in ROWS if f"  {row.flag} VALUE" not in printed] == []
+
+
+@pytest.mark.parametrize("command", ["", *ALL_COMMANDS])
+def test_help_fits_a_terminal_of_80_by_24(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([*command.split(), "--help"], {})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+
+
+def test_help_says_where_the_settings_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "--help"], {})
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "Every setting is also a flag" in printed
+    assert "`migrator settings`" in printed
+    assert "--lock-timeout" not in printed
 
 
 def test_a_setting_and_its_flag_have_the_same_name() -> None:
