@@ -14,6 +14,7 @@ from migrator.stage import Stage
 if TYPE_CHECKING:
     from migrator.arguments import Words
     from migrator.stage import Command
+    from migrator.telemetry.sheet import Block
 
 
 def entry() -> NoReturn:
@@ -72,29 +73,40 @@ def _perform(words: "Words", environ: Mapping[str, str]) -> int:
     return stage.perform(lambda: partial(command.load(), **options))
 
 
-def _show_text(text: str, _document: Mapping[str, Any]) -> None:
-    print(text)  # noqa: T201 - these commands print
+def _show_text(told: "str | Sequence[Block]", _document: Mapping[str, Any]) -> None:
+    from migrator.telemetry.sheet import show, write  # noqa: PLC0415
+
+    if isinstance(told, str):
+        write(told)
+    else:
+        show(told)
 
 
-def _show_json(_text: str, document: Mapping[str, Any]) -> None:
+def _show_json(_told: object, document: Mapping[str, Any]) -> None:
     import json  # noqa: PLC0415
 
-    print(json.dumps(document, indent=2, ensure_ascii=False, default=str))  # noqa: T201 - as above
+    from migrator.telemetry.sheet import write  # noqa: PLC0415
+
+    write(json.dumps(document, indent=2, ensure_ascii=False, default=str))
 
 
 def _completion(words: "Words") -> int:
     from migrator.arguments import parser  # noqa: PLC0415
     from migrator.completion import SHELLS  # noqa: PLC0415
     from migrator.completion.grammar import grammar  # noqa: PLC0415
+    from migrator.telemetry.sheet import write  # noqa: PLC0415
 
-    print(SHELLS[words.options["shell"]](grammar(parser())), end="")  # noqa: T201 - this command prints
+    write(SHELLS[words.options["shell"]](grammar(parser())).rstrip())
     return int(ExitCode.OK)
 
 
 def _table(words: "Words") -> int:
     from migrator.commands import exit_codes, settings  # noqa: PLC0415
+    from migrator.telemetry.sheet import show, write  # noqa: PLC0415
 
     table, options = settings if words.command == "settings" else exit_codes, words.options
-    text = table.markdown() if options["markdown"] else table.as_json() if options["json"] else table.text()
-    print(text)  # noqa: T201 - this command prints
+    if not options["markdown"] and not options["json"]:
+        show(table.sheet())
+    else:
+        write(table.markdown() if options["markdown"] else table.as_json())
     return int(ExitCode.OK)

@@ -1,6 +1,5 @@
 """`migrator backups`: the backups there are, by their manifests alone; the database need not be there."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,11 +13,11 @@ from migrator.errors import MigratorError
 from migrator.model import Outcome
 from migrator.steps.desk import Desk
 from migrator.steps.shelving import store_of
+from migrator.telemetry.sheet import Block, Grid
 
-Show = Callable[[str, Mapping[str, Any]], None]
+Show = Callable[[Sequence[Block], Mapping[str, Any]], None]
 
 _HEADINGS = ("backup", "taken", "age", "heads", "size", "proven by", "rows", "release")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -31,7 +30,7 @@ def backups(desk: Desk, account: Account, *, show: Show) -> Outcome:
             found = take_stock_of(store)
     except MigratorError as error:
         return account.failed(error)
-    show("\n".join(_lines(found, store, utc_now())), document(found, store, utc_now()))
+    show(tuple(_blocks(found, store, utc_now())), document(found, store, utc_now()))
     return account.concluded("the backups were listed")
 
 
@@ -71,14 +70,14 @@ def _facts(one: Manifest, store: Store, now: datetime) -> dict[str, Any]:
     }
 
 
-def _lines(found: Found, store: Store, now: datetime) -> Iterator[str]:
+def _blocks(found: Found, store: Store, now: datetime) -> Iterator[Block]:
     if found.manifests:
-        yield from _table([_HEADINGS, *(_columns(one, now) for one in reversed(found.manifests))])
-        yield f"in {_plain(store.location(''))}"
+        yield Grid(_HEADINGS, tuple(_columns(one, now) for one in reversed(found.manifests)))
+        yield f"in {store.location('')}"
     else:
-        yield f"no backups in {_plain(store.location(''))}"
+        yield f"no backups in {store.location('')}"
     for what in found.unreadable:
-        yield f"unreadable: {_plain(what)}"
+        yield f"unreadable: {what}"
 
 
 def _columns(one: Manifest, now: datetime) -> tuple[str, ...]:
@@ -92,13 +91,6 @@ def _columns(one: Manifest, now: datetime) -> tuple[str, ...]:
         f"partial, without {', '.join(one.missing)}" if one.is_partial else "all",
         one.release,
     )
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    plain = [tuple(map(_plain, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*plain, strict=True)]
-    for row in plain:
-        yield "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
 
 
 def _age(age: timedelta) -> str:
@@ -117,8 +109,3 @@ def _size(size_bytes: int) -> str:
             break
         size /= 1000
     return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-
-
-def _plain(text: str) -> str:
-    """Whatever somebody wrote into a manifest: nothing moves the cursor."""
-    return _CONTROL.sub(" ", text)

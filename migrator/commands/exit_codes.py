@@ -3,6 +3,7 @@
 import json
 
 from migrator.errors import ExitCode
+from migrator.telemetry.sheet import Grid
 
 
 def markdown() -> str:
@@ -23,6 +24,7 @@ def as_json() -> str:
     return json.dumps(rows, indent=2, ensure_ascii=False)
 
 
-def text() -> str:
-    """The table for a terminal."""
-    return "\n".join(f"{int(one):>3}  {one.name:<22} {one.kind:<10} {one.meaning}" for one in ExitCode)
+def sheet() -> tuple[Grid]:
+    """The table for people."""
+    rows = tuple((str(int(one)), one.name, one.kind, one.meaning.replace("`", "")) for one in ExitCode)
+    return (Grid(("code", "name", "kind", "meaning"), rows),)

@@ -3,6 +3,7 @@
 import json
 
 from migrator.settings.definition import ROWS, Row
+from migrator.telemetry.sheet import Grid
 
 
 def markdown() -> str:
@@ -27,9 +28,10 @@ def as_json() -> str:
     return json.dumps(rows, indent=2, ensure_ascii=False)
 
 
-def text() -> str:
-    """The table for a terminal."""
-    return "\n".join(f"{row.names[0]:<36} {row.default.replace('`', ''):<28} {row.meaning}" for row in ROWS)
+def sheet() -> tuple[Grid]:
+    """The table for people."""
+    rows = tuple((row.names[0], row.default.replace("`", ""), row.meaning.replace("`", "")) for row in ROWS)
+    return (Grid(("setting", "default", "meaning"), rows),)
 
 
 def _names(row: Row) -> str:

@@ -1,7 +1,7 @@
 """`migrator status`: where the database stands, who leads, and the last runs."""
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
@@ -15,9 +15,10 @@ from migrator.model import Outcome
 from migrator.steps.begin import load
 from migrator.steps.desk import Desk
 from migrator.steps.overview import Overview, overview
+from migrator.telemetry.sheet import Block, Entry
 from migrator.telemetry.wording import counted
 
-Show = Callable[[str, Mapping[str, Any]], None]
+Show = Callable[[Sequence[Block], Mapping[str, Any]], None]
 
 _MOST_PENDING = 20
 # Where the version rows do not tell what is there, they do not tell what is not.
@@ -28,7 +29,6 @@ _UNTOLD = {
     StateName.AHEAD_UNPROVEN: "not known: nobody recorded what the database is at",
 }
 _GRANT = "GRANT pg_read_all_stats to this role shows what hidden sessions do, and since when"
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _LEDGER = {
     Access.NONE: "none yet: the first run that leads makes one, unless MIGRATOR_LEDGER=off",
     Access.HIDDEN: "there is one, which this role may not read: GRANT USAGE ON SCHEMA migrator and SELECT ON "
@@ -48,7 +48,7 @@ def status(desk: Desk, account: Account, *, show: Show) -> Outcome:
         return account.failed(error)
     account.reached(found.database)
     account.saw(found.state)
-    told = desk.redact("\n".join(_lines(found, release, desk)))
+    told = [replace(one, text=desk.redact(one.text)) for one in _lines(found, release, desk)]
     show(told, _redacted(document(found, release, desk), desk.redact))
     return account.concluded("the database was looked at")
 
@@ -142,86 +142,86 @@ def _outcome(run: RecordedRun, found: Overview) -> str:
     return "running" if found.leading and found.leading.run == run else "lost"
 
 
-def _lines(found: Overview, release: Release, desk: Desk) -> Iterator[str]:
+def _lines(found: Overview, release: Release, desk: Desk) -> Iterator[Entry]:
     state = found.state
     where = (
         f"{found.host}:{found.port}" if found.host and not found.host.startswith("/") else "a local socket"
     )
-    yield _line("database", f"{found.database} on {where}, PostgreSQL {_version(found.server_version)}")
-    yield _line("release", f"{desk.settings.release} of {desk.settings.app}")
-    yield _line("state", f"{state.name}: {state.reason}" if state else f"unknown: {found.why_unknown}")
+    yield Entry("database", f"{found.database} on {where}, PostgreSQL {_version(found.server_version)}")
+    yield Entry("release", f"{desk.settings.release} of {desk.settings.app}")
+    yield Entry("state", f"{state.name}: {state.reason}" if state else f"unknown: {found.why_unknown}")
     if state is not None:
-        yield _line("heads", ", ".join(state.heads) or "none")
-    yield _line("wanted", ", ".join(sorted(release.targets)) or "none")
+        yield Entry("heads", ", ".join(state.heads) or "none")
+    yield Entry("wanted", ", ".join(sorted(release.targets)) or "none")
     if state is not None:
         yield from _pending_lines(found)
         yield from _half_lines(found)
     tables = [f"{one.table}" if one.exists else f"{one.table} (not there yet)" for one in found.sight.rows]
-    yield _line("tables", ", ".join(tables) or "unknown")
+    yield Entry("tables", ", ".join(tables) or "unknown")
     yield from _leader_lines(found)
     yield from _blocker_lines(found)
     yield from _unfinished_lines(found)
-    yield _line("ledger", _LEDGER[found.access])
+    yield Entry("ledger", _LEDGER[found.access])
     yield from _run_lines(found)
 
 
-def _pending_lines(found: Overview) -> Iterator[str]:
+def _pending_lines(found: Overview) -> Iterator[Entry]:
     if found.state and found.state.name in _UNTOLD:
-        yield _line("pending", _UNTOLD[found.state.name])
+        yield Entry("pending", _UNTOLD[found.state.name])
         return
     pending = found.state.pending if found.state else ()
-    yield _line("pending", counted(len(pending), "revision") if pending else "nothing")
+    yield Entry("pending", counted(len(pending), "revision") if pending else "nothing")
     width = max((len(one.id) for one in pending[:_MOST_PENDING]), default=0)
     for one in pending[:_MOST_PENDING]:
-        yield _line("", f"  {one.id:<{width}}  {one.doc}")
+        yield Entry("", f"  {one.id:<{width}}  {one.doc}")
     if len(pending) > _MOST_PENDING:
-        yield _line("", f"  and {len(pending) - _MOST_PENDING} more")
+        yield Entry("", f"  and {len(pending) - _MOST_PENDING} more")
 
 
-def _half_lines(found: Overview) -> Iterator[str]:
+def _half_lines(found: Overview) -> Iterator[Entry]:
     for half in found.half_applied:
         noun = "statement" if half.committed_count == 1 else "statements"
         when = f"{rfc3339(half.noted)} by run {half.run_id}"
-        yield _line("in part", f"{half.revision}: {half.committed_count} {noun} committed, until {when}")
+        yield Entry("in part", f"{half.revision}: {half.committed_count} {noun} committed, until {when}")
         for one in half.committed:
-            yield _line("", f"  {one}")
+            yield Entry("", f"  {one}")
         if half.begun:
-            yield _line("", f"  perhaps: {half.begun}")
+            yield Entry("", f"  perhaps: {half.begun}")
 
 
-def _leader_lines(found: Overview) -> Iterator[str]:
+def _leader_lines(found: Overview) -> Iterator[Entry]:
     if found.leading is None:
-        yield _line("leader", "nobody")
+        yield Entry("leader", "nobody")
     elif found.leading.run is None:
-        yield _line("leader", str(found.leading.holder))
+        yield Entry("leader", str(found.leading.holder))
     else:
-        yield _line("leader", str(found.leading))
-        yield _line("", str(found.leading.holder))
+        yield Entry("leader", str(found.leading))
+        yield Entry("", str(found.leading.holder))
 
 
-def _blocker_lines(found: Overview) -> Iterator[str]:
+def _blocker_lines(found: Overview) -> Iterator[Entry]:
     for number, one in enumerate(found.blockers):
-        yield _line("" if number else "blocked by", str(one))
+        yield Entry("" if number else "blocked by", str(one))
     if any(one.is_hidden for one in found.blockers):
-        yield _line("", _GRANT)
+        yield Entry("", _GRANT)
 
 
-def _unfinished_lines(found: Overview) -> Iterator[str]:
+def _unfinished_lines(found: Overview) -> Iterator[Entry]:
     """What stands half-made, whoever left it: no run repairs what no revision says."""
     for number, index in enumerate(found.invalid):
-        yield _line("" if number else "INVALID", f"index {index}: {index.remedy}")
+        yield Entry("" if number else "INVALID", f"index {index}: {index.remedy}")
     for number, constraint in enumerate(found.unvalidated):
-        yield _line("" if number else "NOT VALID", f"{constraint}: {constraint.validate_statement}")
+        yield Entry("" if number else "NOT VALID", f"{constraint}: {constraint.validate_statement}")
 
 
-def _run_lines(found: Overview) -> Iterator[str]:
+def _run_lines(found: Overview) -> Iterator[Entry]:
     rows = [_columns(run, found) for run in found.runs]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for number, (run, row) in enumerate(zip(found.runs, rows, strict=True)):
         columns = (f"{text:<{width}}" for text, width in zip(row, widths, strict=True))
-        yield _line("" if number else "last runs", "  ".join(columns))
+        yield Entry("" if number else "last runs", "  ".join(columns))
         if run.error:
-            yield _line("", f"  {run.error}")
+            yield Entry("", f"  {run.error}")
 
 
 def _columns(run: RecordedRun, found: Overview) -> tuple[str, ...]:
@@ -229,11 +229,6 @@ def _columns(run: RecordedRun, found: Overview) -> tuple[str, ...]:
     outcome = _outcome(run, found).replace("_", " ")
     ended = outcome if run.exit_code is None else f"{outcome}, exit {run.exit_code}"
     return when, run.release, ended, counted(run.applied, "revision")
-
-
-def _line(label: str, what: str) -> str:
-    """One line, whatever somebody wrote into the database: nothing moves the cursor."""
-    return f"{label:<11}{_CONTROL.sub(' ', what)}".rstrip()
 
 
 def _version(number: int) -> str:
