@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Command = Callable[[Desk, Account], Outcome]
 
 
+_NEXT_STEP = "the application may start"
 Kind = Literal["run", "steps", "facts"]
 
 
@@ -83,9 +84,14 @@ class Stage:
         level = settings.log_level
         if self._kind == "facts" and level in {"debug", "info"}:
             level = "warning"
-        return EventStream(
-            _handler(settings.log_format, self._stream), always=always, redactor=redactor, level=level
-        )
+        return EventStream(self._handler(settings.log_format), always=always, redactor=redactor, level=level)
+
+    def _handler(self, form: Literal["auto", "json", "text"]) -> "logging.Handler":
+        if form == "text" or (form == "auto" and self._stream.isatty()):
+            from migrator.telemetry.human import HumanHandler  # noqa: PLC0415 - only people need it
+
+            return HumanHandler(self._stream, next_step=_NEXT_STEP if self._kind == "run" else "")
+        return json_handler(self._stream)
 
     @property
     def _stream(self) -> "TextIO":
@@ -118,7 +124,7 @@ class Stage:
         redactor = Redactor(_plain_secrets(environ))
         wanted = self._flags.get("log_format") or environ.get("MIGRATOR_LOG_FORMAT", "")
         form: Any = wanted.strip().lower() if wanted.strip().lower() in {"json", "text"} else "auto"
-        events = EventStream(_handler(form, self._stream), always=always, redactor=redactor)
+        events = EventStream(self._handler(form), always=always, redactor=redactor)
         file = environ.get("MIGRATOR_TERMINATION_LOG")
         bare = Settings(app=app, release=release, termination_log=Path(file) if file else None)
         report(Account("unknown").failed(error), bare, events, redactor.value, always)
@@ -130,14 +136,6 @@ def _bug(error: Exception) -> MigratorError:
 
     lines = traceback.format_exception(error)
     return MigratorError(f"{type(error).__name__}: {error}", traceback="".join(lines))
-
-
-def _handler(form: Literal["auto", "json", "text"], stream: "TextIO") -> "logging.Handler":
-    if form == "text" or (form == "auto" and stream.isatty()):
-        from migrator.telemetry.human import HumanHandler  # noqa: PLC0415 - only people need it
-
-        return HumanHandler(stream)
-    return json_handler(stream)
 
 
 def _secrets(settings: Settings, environ: Mapping[str, str]) -> list[str]:

@@ -27,6 +27,8 @@ _WHOLE_OBJECTS = frozenset(
 _SCHEMA_ORDERS = _asking(QUERIES)
 _NAMES_ORDERS = _asking(one for one in QUERIES if one.name in _WHOLE_OBJECTS)
 
+_TOLD_EVERY_SECONDS = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Built:
@@ -60,17 +62,20 @@ class Replayer:
 
     def build_named(self, wanted: Collection[RevisionId]) -> Replayed:
         """Build these revisions, which hold their own ancestors, with what objects there are after each."""
-        return self._watched(self.listener.launch.replay(wanted, _NAMES_ORDERS))
+        worker = self.listener.launch.replay(wanted, _NAMES_ORDERS)
+        return self._watched(worker, _Progress(self.listener, len(wanted)))
 
     def build_watched(self, wanted: Collection[RevisionId]) -> Replayed:
         """The same, with the whole schema after each revision. What failed is in the answer."""
-        return self._watched(self.listener.launch.replay(wanted, _SCHEMA_ORDERS))
+        worker = self.listener.launch.replay(wanted, _SCHEMA_ORDERS)
+        return self._watched(worker, _Progress(self.listener, len(wanted)))
 
     def take_back_watched(self, target: str, wanted: Collection[RevisionId]) -> Replayed:
         """Downgrade to a target, by these revisions alone, with the schema after each."""
-        return self._watched(self.listener.launch.downgrade(target, wanted, _SCHEMA_ORDERS))
+        progress = _Progress(self.listener, len(wanted), "taken back")
+        return self._watched(self.listener.launch.downgrade(target, wanted, _SCHEMA_ORDERS), progress)
 
-    def _watched(self, worker: WorkerProcess) -> Replayed:
+    def _watched(self, worker: WorkerProcess, progress: "_Progress") -> Replayed:
         replayed, snapshot = Replayed(), Snapshot.of(())
         applied: set[RevisionId] = set()
 
@@ -82,12 +87,34 @@ class Replayer:
             if revision is not None:
                 applied.add(RevisionId(revision))
             replayed.points.append(Built(revision, frozenset(applied), snapshot))
+            progress.tell(len(applied))
 
         attempt = self.listener.follow(worker, told=told)
         replayed.tables, replayed.failure = attempt.tables, attempt.failure
         if attempt.failure is None:
             must_have_run(attempt)
         return replayed
+
+
+class _Progress:
+    """Tells how many revisions have been built, at most once a second."""
+
+    def __init__(self, listener: Listener, of: int, done: str = "built") -> None:
+        self._events, self._clock = listener.events, listener.clock
+        self._of, self._done = of, done
+        self._told = self._clock.monotonic()
+
+    def tell(self, number: int) -> None:
+        now = self._clock.monotonic()
+        if now - self._told < _TOLD_EVERY_SECONDS:
+            return
+        self._told = now
+        self._events.record(
+            "replay.progressed",
+            f"replaying: {number} of {self._of} revisions {self._done} on a scratch database",
+            replayed=number,
+            of=self._of,
+        )
 
 
 def cannot_replay(failure: Failure) -> MigratorError:

@@ -29,6 +29,7 @@ EventName = Literal[
     "restore.progressed",
     "restore.verified",
     "database.swapped",
+    "replay.progressed",
     "attempt.started",
     "revision.started",
     "revision.applied",

@@ -1,15 +1,13 @@
 """The event stream for people: a line a fact, and a moving one while something takes long."""
 
 import logging
-import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
-from migrator.errors import ExitCode
-from migrator.model import partial_note
+from migrator.telemetry.ending import details, summary
 from migrator.telemetry.page import Page
 from migrator.telemetry.underway import Underway
 from migrator.telemetry.wording import counted
@@ -42,16 +40,14 @@ _ENDS: Final = {
     "revision.failed",
     "signal.received",
 }
+# Nothing tells of its end.
+_REPLAY: Final = "replaying"
+_WITHIN_REPLAY: Final = {"replay.progressed", "output.captured"}
 # These come again and again while nothing changes.
 _REPEATED: Final = {"wait.attempted", "lock.waited", "state.read"}
 # Our own events say the same, with more in them.
 _ALEMBIC_CHATTER: Final = re.compile(r"INFO +\[alembic\.runtime\.")
-_KINDS: Final = {
-    "permanent": ", permanent: the same release fails again",
-    "retryable": ", retryable: time alone may cure it",
-}
 _LATE_SECONDS: Final = 2.0
-_NOTABLE_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +75,18 @@ class _Told:
         """The id of the revision it is about."""
         return str(self.facts.get("revision", "?"))
 
+    def number(self, name: str) -> float:
+        """A number among its facts; none is nothing."""
+        return float(self.facts.get(name) or 0)
+
 
 class HumanHandler(logging.Handler):
     """Prints events as text; what takes long moves on a terminal, and is told once elsewhere."""
 
-    def __init__(self, stream: TextIO | None = None, *, late_seconds: float = _LATE_SECONDS) -> None:
-        """Write to standard output unless told otherwise.
+    def __init__(
+        self, stream: TextIO | None = None, *, next_step: str = "", late_seconds: float = _LATE_SECONDS
+    ) -> None:
+        """Write to standard output unless told otherwise; `next_step` is what a success allows.
 
         Where nothing can move, what is still going on after so many seconds gets a line.
         """
@@ -94,13 +96,17 @@ class HumanHandler(logging.Handler):
         self._said: dict[str, str] = {}
         self._revisions: dict[str, tuple[str, str]] = {}  # id → what stands before its time, and after it
         self._id_width = 0
+        self._restored_size = 0.0
+        self._next_step = next_step
         self._is_debugging = False
         self._tellers: Mapping[str, Callable[[_Told], None]] = {
             "run.started": self._tell_debugging,
             "plan.made": self._tell_plan,
             "output.captured": self._tell_output,
             "backup.progressed": self._tell_progress,
+            "restore.started": self._tell_restoring,
             "restore.progressed": self._tell_progress,
+            "replay.progressed": self._tell_replay,
             "revision.started": self._tell_start,
             "revision.applied": self._tell_success,
             "revision.reverted": self._tell_success,
@@ -121,7 +127,8 @@ class HumanHandler(logging.Handler):
             return
         self._said[told.event] = told.message
         begun = told.begins
-        if told.event in _ENDS or (begun and begun != self._underway.key):
+        is_past = self._underway.key == _REPLAY and told.event not in _WITHIN_REPLAY
+        if is_past or told.event in _ENDS or (begun and begun != self._underway.key):
             self._underway.end()
         self._tellers.get(told.event, self._tell_plainly)(told)
         if begun and begun != self._underway.key:
@@ -146,15 +153,34 @@ class HumanHandler(logging.Handler):
         if self._is_debugging or not _ALEMBIC_CHATTER.match(told.message):
             self._page.quote(told.message)
 
+    def _tell_restoring(self, told: _Told) -> None:
+        self._restored_size = told.number("database_size_bytes")
+        self._tell_plainly(told)
+
     def _tell_progress(self, told: _Told) -> None:
-        self._underway.update(told.message)
+        if told.event == "restore.progressed":
+            done, of = told.number("database_size_bytes"), self._restored_size
+        else:
+            done, of = told.number("tables_done"), told.number("tables")
+        self._underway.update(told.message, done / of if of else None)
+
+    def _tell_replay(self, told: _Told) -> None:
+        """There is no event at its beginning: many take less than a second."""
+        of = told.number("of")
+        share = told.number("replayed") / of if of else None
+        if self._underway.key == _REPLAY:
+            self._underway.update(told.message, share)
+        else:
+            self._underway.begin(told.message, key=_REPLAY, share=share)
 
     def _tell_start(self, told: _Told) -> None:
         of = str(told.facts.get("of", "?"))
         number = f"{told.facts.get('number', '?')!s:>{len(of)}}/{of}  {told.revision:<{self._id_width}}"
         doc = told.message.partition(": ")[2]
         self._revisions[told.revision] = number, doc
-        self._underway.begin(number, doc, key=told.revision)
+        all_ = told.number("of")
+        share = (told.number("number") - 1) / all_ if all_ > 1 else None
+        self._underway.begin(number, doc, key=told.revision, share=share)
 
     def _tell_success(self, told: _Told) -> None:
         """A commit tells of every revision in it; the one that is running may not be among them."""
@@ -171,61 +197,15 @@ class HumanHandler(logging.Handler):
 
     def _tell_ending(self, told: _Told) -> None:
         self._underway.end()
-        self._page.heading("✗" if told.facts.get("exit_code") else "✓", _summary(told))
-        for label, text in _details(told.facts):
+        mark = "✗" if told.facts.get("exit_code") else "✓"
+        self._page.border(mark)
+        self._page.heading(mark, summary(told.message, told.facts))
+        for label, text in details(told.facts, self._next_step):
             self._page.detail(label, text)
         for line in str(told.facts.get("traceback") or "").splitlines():
             self._page.quote(line)
-
-
-def _summary(told: _Told) -> str:
-    """The last event's sentence, without what gets a line of its own."""
-    problems = told.facts.get("problems") or ()
-    if len(problems) > 1:
-        return f"{told.facts.get('exit_name')}: {len(problems)} problems"
-    return told.message.partition("; committed: ")[0] if "committed" in told.facts else told.message
+        self._page.border(mark)
 
 
 def _seconds(facts: Facts) -> float:
     return float(facts.get("seconds") or 0)
-
-
-def _details(facts: Facts) -> Iterator[tuple[str, str]]:
-    """What the last event adds to its sentence, in the order a person asks."""
-    if facts.get("error"):
-        yield from _failure(facts)
-    number = facts.get("exit_code", 0)
-    kind = next((one.kind for one in ExitCode if one == number), "")
-    yield "exit", f"{number} {facts.get('exit_name', '')}{_KINDS.get(kind, '')}"
-    phases: Mapping[str, float] = facts.get("phases") or {}
-    notable = ", ".join(f"{name} {spent:.2f}" for name, spent in phases.items() if spent >= _NOTABLE_SECONDS)
-    yield "took", f"{_seconds(facts):.2f} s" + (f": {notable}" if notable else "")
-
-
-def _failure(facts: Facts) -> Iterator[tuple[str, str]]:
-    problems = facts.get("problems") or ()
-    if len(problems) > 1:
-        yield from (("problem", str(problem)) for problem in problems)
-    if facts.get("statement"):
-        yield "statement", str(facts["statement"])
-    if facts.get("where"):
-        yield "at", str(facts["where"]).removeprefix(f"{os.path.realpath(os.curdir)}{os.sep}")
-    for name, label in (("committed", "committed"), ("rolled_back", "rolled back")):
-        if name in facts:
-            yield label, _listed(facts[name])
-    if facts.get("half_applied"):
-        yield "in part", f"{_listed(facts['half_applied'])}: what it committed by itself stays"
-    if facts.get("invalid_indexes"):
-        yield "left INVALID", _listed(facts["invalid_indexes"])
-    if facts.get("backup"):
-        yield "backup", _backup(facts["backup"])
-    if facts.get("remedy"):
-        yield "what to do", str(facts["remedy"])
-
-
-def _backup(facts: Facts) -> str:
-    return f"{facts.get('location')}{partial_note(facts.get('missing') or ())}"
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(map(str, names or ())) or "nothing"

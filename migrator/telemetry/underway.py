@@ -3,6 +3,7 @@
 import contextlib
 import threading
 import time
+from collections.abc import Iterator
 from typing import Final
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -28,12 +29,12 @@ class Underway:
         self._live: Live | None = None
         self._timer: threading.Timer | None = None
 
-    def begin(self, before: str, after: str = "", *, key: str) -> None:
-        """Show this, in place of what was shown, until it ends."""
+    def begin(self, before: str, after: str = "", *, key: str, share: float | None = None) -> None:
+        """Show this, in place of what was shown, until it ends; with a bar where the share done is known."""
         self.end()
         self.key = key
         if self._page.is_interactive:
-            self._moving = _Moving(before, after)
+            self._moving = _Moving(before, after, share)
             self._live = Live(
                 self._moving,
                 console=self._page,
@@ -49,10 +50,11 @@ class Underway:
         self._timer.daemon = True
         self._timer.start()
 
-    def update(self, text: str) -> None:
+    def update(self, text: str, share: float | None = None) -> None:
         """Word it anew; its seconds go on."""
         if self._moving is not None:
             self._moving.before = text
+            self._moving.share = share
 
     def end(self, *, key: str | None = None) -> None:
         """Show nothing any more; with a key, only if that is what is shown."""
@@ -74,16 +76,28 @@ class Underway:
 
 
 class _Moving:
-    """A spinner, and a text that shows how long it has been standing there."""
+    """A spinner, perhaps a bar, and a text that shows how long it has been standing there."""
 
-    def __init__(self, before: str, after: str) -> None:
+    def __init__(self, before: str, after: str, share: float | None) -> None:
         self.before = before
+        self.share = share
         self._after = after
         self._since = time.monotonic()
 
-    def __rich_console__(self, _console: Console, _options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
         """One line, however narrow the terminal."""
         seconds = time.monotonic() - self._since
         frame = _FRAMES[int(seconds * _FRAMES_PER_SECOND) % len(_FRAMES)]
         text = f"{self.before}  {seconds:6.0f} s  {self._after}"
-        yield Text.assemble((f"  {frame} ", "cyan"), plain(text), no_wrap=True, overflow="ellipsis")
+        bar = _bar(self.share, options.max_width // 5)
+        start = (f"  {frame} ", "cyan")
+        yield Text.assemble(start, *bar, plain(text), no_wrap=True, overflow="ellipsis")
+
+
+def _bar(share: float | None, width: int) -> Iterator[tuple[str, str]]:
+    """Two kinds of line, since not everybody sees two colours."""
+    if share is None:
+        return
+    done = round(min(max(share, 0), 1) * width)
+    yield "━" * done, "green"
+    yield f"{'─' * (width - done)}  ", "dim"
