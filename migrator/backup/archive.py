@@ -70,10 +70,14 @@ def _refuse_unlike(store: Store, manifest: Manifest) -> None:
         )
     size = store.size_bytes(manifest.file)
     if size is None:
-        raise BackupFailed(f"{store.location(manifest.file)} is not there, only its manifest")
+        raise BackupFailed(
+            f"{store.location(manifest.file)} is not there, only its manifest",
+            remedy="restore another one: `migrator backups` lists them",
+        )
     if size != manifest.size_bytes:
         raise BackupFailed(
-            f"{store.location(manifest.file)} has {size} bytes, by its manifest it had {manifest.size_bytes}"
+            f"{store.location(manifest.file)} has {size} bytes, by its manifest it had {manifest.size_bytes}",
+            remedy="restore another one: `migrator backups` lists them",
         )
 
 
@@ -106,7 +110,8 @@ def _exhaust(chunks: Iterator[bytes], progressed: Progressed, copy: BinaryIO | N
             copy.flush()
     except OSError as error:
         raise BackupFailed(
-            f"the copy in {tempfile.gettempdir()} could not be written: {os.strerror(error.errno or 0)}"
+            f"the copy in {tempfile.gettempdir()} could not be written: {os.strerror(error.errno or 0)}",
+            remedy="make room there, or set TMPDIR to a folder that has it",
         ) from error
 
 
@@ -117,5 +122,6 @@ def _checked(chunks: Iterator[bytes], manifest: Manifest) -> Iterator[bytes]:
         yield chunk
     if digest.hexdigest() != manifest.sha256:
         raise BackupFailed(
-            f"{manifest.file} is not what was stored: its sha256 differs from the one in its manifest"
+            f"{manifest.file} is not what was stored: its sha256 differs from the one in its manifest",
+            remedy="restore another one: `migrator backups` lists them",
         )

@@ -18,7 +18,10 @@ def choose(found: Found, word: str, location: Callable[[str], str], *, database_
     """
     if not found.manifests:
         unreadable = f"; not readable: {'; '.join(found.unreadable)}" if found.unreadable else ""
-        raise RecoveryFailed(f"{_NOTHING}: there is no backup of this database in {location('')}{unreadable}")
+        raise RecoveryFailed(
+            f"{_NOTHING}: there is no backup of this database in {location('')}{unreadable}",
+            remedy="see that MIGRATOR_BACKUP_URL and the database's name are those of the backups",
+        )
     if word == "latest":
         return _latest(found, database_id)
     for one in found.manifests:
@@ -28,8 +31,13 @@ def choose(found: Found, word: str, location: Callable[[str], str], *, database_
     if len(begun) == 1:
         return begun[0]
     if begun:
-        raise RecoveryFailed(f"{_NOTHING}: several backups begin with {word}: {_listed(begun)}")
-    raise RecoveryFailed(f"{_NOTHING}: there is no backup {word!r}; there are: {_listed(found.manifests)}")
+        raise RecoveryFailed(
+            f"{_NOTHING}: several backups begin with {word}: {_listed(begun)}", remedy="give more of its name"
+        )
+    raise RecoveryFailed(
+        f"{_NOTHING}: there is no backup {word!r}; there are: {_listed(found.manifests)}",
+        remedy="name one of these, or `latest`",
+    )
 
 
 def _latest(found: Found, database_id: str) -> Manifest:

@@ -101,4 +101,7 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
             env={**os.environ, "LC_ALL": "C"},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise PolicyRefused(f"{command[0]} cannot be run: {error}") from error
+        raise PolicyRefused(
+            f"{command[0]} cannot be run: {error}",
+            remedy="install a PostgreSQL client, or set MIGRATOR_PG_BIN to the folder of one",
+        ) from error

@@ -78,7 +78,10 @@ class BackupCommand:
                 return None
             if program.status:
                 last = program.last_words or "it said nothing"
-                raise BackupFailed(f"{self.name} failed with status {program.status}: {last}")
+                raise BackupFailed(
+                    f"{self.name} failed with status {program.status}: {last}",
+                    remedy="try MIGRATOR_BACKUP_COMMAND by hand; what it printed is above",
+                )
             return program.printed
 
     def _late(self) -> BackupFailed:

@@ -99,7 +99,10 @@ class Manifest:
                 facts.pop("tables", None)
             return cls(**_typed({name: value for name, value in facts.items() if name in known}))
         except (ValueError, TypeError, AttributeError, KeyError) as error:
-            raise BackupFailed(f"{source} is not a manifest of ours: {error}") from error
+            raise BackupFailed(
+                f"{source} is not a manifest of ours: {error}",
+                remedy="restore another one, and move this file elsewhere",
+            ) from error
 
 
 def manifest_name(archive: str) -> str:

@@ -70,7 +70,9 @@ class Program:
             return
         lines = self.complaints()
         said = next((line for line in lines if "error:" in line), lines[-1] if lines else "it said nothing")
-        raise BackupFailed(f"{self._name} failed with status {status}: {said}")
+        raise BackupFailed(
+            f"{self._name} failed with status {status}: {said}", remedy="correct what it says, then run again"
+        )
 
 
 @contextlib.contextmanager
@@ -101,7 +103,10 @@ def running(
                 pipesize=_PIPE_BYTES,
             )
         except OSError as error:
-            raise BackupFailed(f"{name} cannot be started: {error.strerror}") from error
+            raise BackupFailed(
+                f"{name} cannot be started: {error.strerror}",
+                remedy="install a PostgreSQL client, or set MIGRATOR_PG_BIN to the folder of one",
+            ) from error
         try:
             yield Program(process, name, complaints)
         finally:

@@ -42,7 +42,11 @@ class ReadBack:
         if (size := self._store.size_bytes(self._name)) != size_bytes or self.moved != size_bytes:
             raise BackupFailed(
                 f"the stored archive is not what pg_dump wrote: it has {self.moved} bytes (the store says "
-                f"{size}) instead of {size_bytes}"
+                f"{size}) instead of {size_bytes}",
+                remedy="mend the destination: it does not give back what it was given",
             )
         if self._digest.hexdigest() != sha256:
-            raise BackupFailed("the stored archive is not what pg_dump wrote: its sha256 differs")
+            raise BackupFailed(
+                "the stored archive is not what pg_dump wrote: its sha256 differs",
+                remedy="mend the destination: it does not give back what it was given",
+            )

@@ -66,7 +66,10 @@ def _resolved(view: View, at: str) -> tuple[RevisionId, ...]:
     try:
         found = {revision for name in at.split(",") for revision in resolve_target(graph, name.strip())}
     except RevisionsInvalid as error:
-        raise RecoveryFailed(f"--at {at} does not name a revision: {error.message}") from error
+        raise RecoveryFailed(
+            f"--at {at} does not name a revision: {error.message}",
+            remedy="give the id of a revision of this release",
+        ) from error
     if "head" in at or len(found) != at.count(",") + 1 or graph.redundant(found):
         raise RecoveryFailed(f"--at {at} does not name revisions of their own", remedy="give their ids")
     return tuple(sorted(found))
@@ -79,14 +82,20 @@ def _stamped(
     with account.phase("lock"):
         lock = lead(desk, account, view.release, view.sight)
     if lock is None:
-        raise RecoveryFailed("another runner has migrated the database meanwhile")
+        raise RecoveryFailed(
+            "another runner has migrated the database meanwhile",
+            remedy="`migrator status` shows where it is now",
+        )
     try:
         with account.phase("state"):
             leadership = take_stock(desk, account, lock, view.release)
             if leadership.sight.state is None:
                 look_again(leadership, account, view.sight.tables)
         if account.state is None or account.state.name is not StateName.UNVERSIONED:
-            raise RecoveryFailed("another runner has given the database a version meanwhile")
+            raise RecoveryFailed(
+                "another runner has given the database a version meanwhile",
+                remedy="`migrator status` shows where it is now",
+            )
         if chosen is None:
             found, _ = identify(leadership.desk, account, view.release)
             candidate = _something(found)

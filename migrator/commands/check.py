@@ -54,7 +54,10 @@ class _Trial:
     def run(self) -> None:
         wanted = self.release.graph.ancestors(self.release.targets)
         if not wanted:
-            raise RevisionsInvalid("this release has no revisions: there is nothing to try")
+            raise RevisionsInvalid(
+                "this release has no revisions: there is nothing to try",
+                remedy="see that MIGRATOR_SCRIPT_LOCATION leads to the release's revisions",
+            )
         up = self.bench.replayer.build_watched(wanted)
         if up.failure is not None:
             self._refuse_other(up.failure)

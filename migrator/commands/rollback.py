@@ -117,7 +117,8 @@ def _refuse_losses(leadership: Leadership, way: WayBack, accepted: Collection[st
     ids = [one.id for one in way.revisions]
     if unknown := sorted(set(accepted) - set(ids)):
         raise RecoveryFailed(
-            f"--accept-data-loss {unknown[0]} is not among what is taken back: {', '.join(ids)}"
+            f"--accept-data-loss {unknown[0]} is not among what is taken back: {', '.join(ids)}",
+            remedy="name only revisions that are taken back, or go further",
         )
     try:
         losses = rehearse(leadership, way)

@@ -123,7 +123,10 @@ def _by_id(revisions: Iterable[Revision]) -> dict[RevisionId, Revision]:
             message = f"revision id {revision.id!r} is declared by both {_file(other)} and {_file(revision)}"
             raise RevisionsInvalid(f"{message}; give one of them another id")
         if not {"@", "-", "+"}.isdisjoint(revision.id):
-            raise RevisionsInvalid(f"revision id {revision.id!r} in {_file(revision)} contains one of @ - +")
+            raise RevisionsInvalid(
+                f"revision id {revision.id!r} in {_file(revision)} contains one of @ - +",
+                remedy="give it another id: these letters have a meaning of their own in MIGRATOR_TARGET",
+            )
     return by_id
 
 

@@ -224,7 +224,10 @@ def _judge_own_command(command: Sequence[str], status: int, attempt: Attempt, *,
             "machine; see the output above",
         )
     if status and attempt.finished:
-        raise MigrationFailed(f"{name} ended with status {status} after env.py had run to its end")
+        raise MigrationFailed(
+            f"{name} ended with status {status} after env.py had run to its end",
+            remedy="see the output above: what failed came after the migration",
+        )
     if status:
         raise RevisionsInvalid(
             f"{name} ended with status {status} before env.py had run to its end",

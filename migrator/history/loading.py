@@ -58,7 +58,10 @@ def _asked(worker: WorkerProcess, python: Path) -> tuple[Revision, ...]:
     if found is None and not is_ready:
         raise unfit_interpreter(python)
     if found is None:
-        raise RevisionsInvalid("the worker ended without telling the revisions")
+        raise RevisionsInvalid(
+            "the worker ended without telling the revisions",
+            remedy="see the output above; plain `alembic history` should fail as well",
+        )
     return found
 
 

@@ -243,7 +243,10 @@ def _report(line: bytes) -> Report:
     except ValueError:
         report = None
     if not isinstance(report, dict) or not isinstance(report.get("is"), str):
-        raise InterruptedMidway("the worker was lost: something else wrote to its report pipe")
+        raise InterruptedMidway(
+            "the worker was lost: something else wrote to its report pipe",
+            remedy="see what env.py or a revision does to file descriptors that it did not open",
+        )
     return {name: _whole(value) for name, value in report.items()}
 
 

@@ -22,7 +22,7 @@ def resolve_target(graph: Graph, target: str) -> frozenset[RevisionId]:
         RevisionsInvalid: there is no such revision, or more than one where one is meant.
     """
     if _RELATIVE.match(target):
-        message = f"target {target!r} is relative to the database's state; set MIGRATOR_TARGET to a revision"
+        message = f"target {target!r} is relative to the database's state"
         raise RevisionsInvalid(message, remedy="set MIGRATOR_TARGET to a revision, head or heads")
     before, at, after = target.partition("@")
     branch_name, name = (before, after) if at else ("", before)
@@ -53,7 +53,7 @@ def _find(graph: Graph, name: str, branch: RevisionId | None = None) -> Revision
         found = _completed(graph, name, branch)
     if branch is not None and not _share_lineage(graph, found, branch):
         raise RevisionsInvalid(
-            f"revision {found} is not on the branch of revision {branch}; correct MIGRATOR_TARGET"
+            f"revision {found} is not on the branch of revision {branch}", remedy="correct MIGRATOR_TARGET"
         )
     return found
 
@@ -69,11 +69,11 @@ def _completed(graph: Graph, beginning: str, branch: RevisionId | None) -> Revis
     ]
     if not matches:
         raise RevisionsInvalid(
-            f"this release has no revision or branch {beginning!r}; correct MIGRATOR_TARGET"
+            f"this release has no revision or branch {beginning!r}", remedy="correct MIGRATOR_TARGET"
         )
     if len(matches) > 1:
         message = f"{beginning!r} is the beginning of several revisions: {', '.join(sorted(matches))}"
-        raise RevisionsInvalid(f"{message}; set MIGRATOR_TARGET to a full id")
+        raise RevisionsInvalid(message, remedy="set MIGRATOR_TARGET to a full id")
     return named[matches[0]]
 
 

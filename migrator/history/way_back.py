@@ -39,12 +39,18 @@ def way_back_to(graph: Graph, rows: Collection[RevisionId], name: str) -> WayBac
     try:
         found = resolve_target(graph, name)
     except RevisionsInvalid as error:
-        raise RecoveryFailed(f"--to {name} does not name a revision: {error.message}") from error
+        raise RecoveryFailed(
+            f"--to {name} does not name a revision: {error.message}",
+            remedy="give the id of a revision that is applied, or `base`",
+        ) from error
     if len(found) != 1 or name.rpartition("@")[2] in _HEADS:
         raise RecoveryFailed(f"--to {name} does not name one revision", remedy="give its id")
     (target,) = found
     if target not in applied:
-        raise RecoveryFailed(f"the database is not beyond revision {target}: that one is not applied")
+        raise RecoveryFailed(
+            f"the database is not beyond revision {target}: that one is not applied",
+            remedy="name a revision that is applied: `migrator status` shows where the database is",
+        )
     above = [one for one in applied if one != target and target in graph.ancestors((one,))]
     return _way(graph, applied, target, above)
 

@@ -175,4 +175,7 @@ def _ours(error: psycopg.Error | MigratorError) -> MigratorError:
         return error
     if not error.sqlstate:
         return InterruptedMidway(f"a session was lost, and nothing was swapped: {first_line(error)}")
-    return RecoveryFailed(f"nothing was swapped: {first_line(error)}")
+    return RecoveryFailed(
+        f"nothing was swapped: {first_line(error)}",
+        remedy="correct what Postgres says, then restore again: the database is as it was",
+    )

@@ -86,7 +86,10 @@ def prove(
             several version tables.
     """
     if not release.targets:
-        raise StateRefused("this release has no revisions: there is nothing to compare with")
+        raise StateRefused(
+            "this release has no revisions: there is nothing to compare with",
+            remedy="see that MIGRATOR_SCRIPT_LOCATION leads to the release's revisions",
+        )
     is_enough = is_enough or (lambda proof: proof.is_found or proof.is_untouched)
     points: list[Built] = []
     tables: tuple[VersionTable, ...] = ()

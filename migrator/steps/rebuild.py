@@ -54,6 +54,7 @@ def _create(restoration: Restoration) -> None:
         except MigratorError as error:
             raise RecoveryFailed(
                 f"nothing was swapped: the database {restoration.name} could not be made: {error.message}",
+                remedy="correct what Postgres says, then restore again: the database is as it was",
             ) from error
         say(session, restoration.name, about)
 

@@ -62,7 +62,10 @@ def rehearse(leadership: Leadership, way: WayBack) -> tuple[Loss, ...]:
 def _dropped(bench: Bench, way: WayBack, applied: frozenset[RevisionId]) -> Iterator[Dropped]:
     up = bench.replayer.build_watched(applied)
     if up.failure is not None:
-        raise StateRefused(f"the history cannot be replayed on an empty database: {_said(up.failure)}")
+        raise StateRefused(
+            f"the history cannot be replayed on an empty database: {_said(up.failure)}",
+            remedy="name each revision with --accept-data-loss, or go back with `migrator restore`",
+        )
     down = bench.replayer.take_back_watched(way.target, way.ids)
     if down.failure is not None:
         raise RecoveryFailed(

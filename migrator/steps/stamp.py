@@ -23,7 +23,8 @@ def stamp(leadership: Leadership, account: Account, candidate: Candidate) -> tup
     if seen != set(candidate.heads):
         raise VerificationFailed(
             f"revision {candidate} was stamped, yet a fresh connection sees "
-            f"{', '.join(sorted(seen)) or 'no version'}"
+            f"{', '.join(sorted(seen)) or 'no version'}",
+            remedy="see what else changes the version table: `migrator status` shows it",
         )
     account.heads_after = candidate.heads
     return tables

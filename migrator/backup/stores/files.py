@@ -145,7 +145,9 @@ def _translated(what: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise BackupFailed(f"{what}: there is no such file") from error
+        raise BackupFailed(
+            f"{what}: there is no such file", remedy="`migrator backups` lists the backups there are"
+        ) from error
     except OSError as error:
         raise BackupFailed(f"{what}: {error.strerror}") from error
 

@@ -125,7 +125,10 @@ class ObjectStore:
         finally:
             self.remove(name)
         if stored != _PROBE:
-            raise PolicyRefused(f"{self.location(name)} was stored, but other bytes were read back")
+            raise PolicyRefused(
+                f"{self.location(name)} was stored, but other bytes were read back",
+                remedy="keep backups in a store that gives back what it was given",
+            )
 
     def _key(self, name: str) -> str:
         return f"{self.prefix}/{name}"
