@@ -15,7 +15,7 @@ from migrator.errors import MigratorError
 # What makes this interpreter and this terminal work, and nothing that configures a deploy.
 _INHERITED: Final = (
     *("PATH", "PYTHONPATH", "PYTHONHOME", "PYTHONUTF8", "PYTHONIOENCODING", "LD_LIBRARY_PATH", "TMPDIR"),
-    *("TERM", "COLORTERM", "NO_COLOR", "COLUMNS", "LANG", "LC_ALL", "LC_CTYPE"),
+    *("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LANG", "LC_ALL", "LC_CTYPE"),
 )
 # A run ends within 5 s of a signal.
 _GRACE_SECONDS: Final = 10

@@ -46,17 +46,24 @@ def _failure(facts: Facts) -> Iterator[tuple[str, str]]:
         yield "statement", str(facts["statement"])
     if facts.get("where"):
         yield "at", str(facts["where"]).removeprefix(f"{os.path.realpath(os.curdir)}{os.sep}")
+    yield from _what_is_true_now(facts)
+    if facts.get("remedy"):
+        yield "what to do", str(facts["remedy"])
+
+
+def _what_is_true_now(facts: Facts) -> Iterator[tuple[str, str]]:
     for name, label in (("committed", "committed"), ("rolled_back", "rolled back")):
         if name in facts:
             yield label, _listed(facts[name])
+    if "committed" not in facts and facts.get("heads_after") is not None:
+        heads = ", ".join(map(str, facts["heads_after"])) or "no revision"
+        yield "database", f"at {heads}, when it was last looked at"
     if facts.get("half_applied"):
         yield "in part", f"{_listed(facts['half_applied'])}: what it committed by itself stays"
     if facts.get("invalid_indexes"):
         yield "left INVALID", _listed(facts["invalid_indexes"])
     if facts.get("backup"):
         yield "backup", _backup(facts["backup"])
-    if facts.get("remedy"):
-        yield "what to do", str(facts["remedy"])
 
 
 def _backup(facts: Facts) -> str:

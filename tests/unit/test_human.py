@@ -153,6 +153,14 @@ def test_what_stays_half_done_is_told_with_the_ending(events: EventStream, page:
     assert "    left INVALID public.books_idx\n" in page.getvalue()
 
 
+def test_a_failure_before_any_revision_says_where_the_database_is(
+    events: EventStream, page: io.StringIO
+) -> None:
+    facts: dict[str, Any] = {"exit_code": 13, "exit_name": "POLICY_REFUSED", "error": "no room"}
+    events.record("run.finished", "POLICY_REFUSED: no room", heads_after=["a1"], **facts)
+    assert "    database     at a1, when it was last looked at\n" in page.getvalue()
+
+
 def test_every_problem_of_the_settings_has_a_line(events: EventStream, page: io.StringIO) -> None:
     problems = ["DATABASE_URL is missing", "MIGRATOR_BACKUP_URL is missing"]
     facts: dict[str, Any] = {"exit_code": 10, "exit_name": "SETTINGS_INVALID", "error": "; ".join(problems)}
@@ -161,6 +169,14 @@ def test_every_problem_of_the_settings_has_a_line(events: EventStream, page: io.
         "✗ SETTINGS_INVALID: 2 problems",
         *(f"    problem      {problem}" for problem in problems),
     ]
+
+
+@pytest.mark.parametrize("exit_code", [0, 33])
+def test_only_a_success_opens_what_is_next(exit_code: int, page: io.StringIO) -> None:
+    handler = HumanHandler(page, next_step="the application may start")
+    events = EventStream(handler, always={}, redactor=Redactor([]))
+    events.record("run.finished", "the end", exit_code=exit_code)
+    assert ("    next         the application may start\n" in page.getvalue()) == (exit_code == 0)
 
 
 def test_a_bug_shows_its_traceback(events: EventStream, page: io.StringIO) -> None:
