@@ -44,7 +44,7 @@ def _place(place: Place) -> Iterator[str]:
     if place.takes_settings:
         parts.append('"${settings[@]}"')
     if place.words:
-        words = " ".join(f"{word}\\:{_escaped(told)}" for word, told in place.words)
+        words = " ".join(f"{word}\\:{_escaped(told)}" if told else word for word, told in place.words)
         parts.append(f"'1:word:(({words}))'")
     yield f"            _arguments {' '.join(parts)} ;;"
 

@@ -1,16 +1,19 @@
 """A real terminal of some width, and what a program writes to it."""
 
+import contextlib
 import fcntl
 import os
 import pty
 import re
+import select
 import struct
 import subprocess
 import termios
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+_PATIENCE_SECONDS = 20
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-7]|9[0-7]|38;[0-9;]+)m")
 
@@ -57,6 +60,41 @@ def show_on_terminal(
         written = _read_all(ours)
     os.close(ours)
     return Shown(written.decode(errors="replace"), process.returncode)
+
+
+class Typist:
+    """Somebody who types, and reads what comes back."""
+
+    def __init__(self, terminal: int) -> None:
+        self._terminal = terminal
+
+    def type(self, text: str) -> None:
+        os.write(self._terminal, text.encode())
+
+    def read(self, *, until: str) -> str:
+        """All that is written until this is there."""
+        said = b""
+        while until.encode() not in said:
+            waiting, _, _ = select.select([self._terminal], [], [], _PATIENCE_SECONDS)
+            assert waiting, f"no {until!r} in {said!r}"
+            said += os.read(self._terminal, 65536)
+        return said.decode(errors="replace")
+
+
+@contextlib.contextmanager
+def interactive(*command: str, **environ: str) -> Iterator[Typist]:
+    """Run an interactive program until the body ends."""
+    ours, theirs = pty.openpty()
+    environ = {"PATH": os.environ["PATH"], "TERM": "dumb", "LC_ALL": "C.UTF-8", **environ}
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env=environ, start_new_session=True
+    ) as process:
+        os.close(theirs)
+        try:
+            yield Typist(ours)
+        finally:
+            process.kill()
+            os.close(ours)
 
 
 def _read_all(terminal: int) -> bytes:

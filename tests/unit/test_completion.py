@@ -9,6 +9,7 @@ import pytest
 from migrator.arguments import COMMANDS
 from migrator.cli import main
 from migrator.settings.definition import ROWS
+from tests.support.terminal import interactive
 
 # What readline does: words in, replies out.
 ASK_BASH = """
@@ -92,10 +93,30 @@ def test_fish_completes_commands_flags_and_words(tmp_path: Path, capsys: pytest.
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh")
-def test_zsh_takes_the_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("re", "restore"),
+        ("run --retr", "run --retry"),
+        ("run --on-ahead=re", "run --on-ahead=refuse"),
+        ("ledger a", "ledger accept"),
+        ("ledger accept --concurr", "ledger accept --concurrently-lock-timeout"),
+        ("completion z", "completion zsh"),
+    ],
+)
+def test_zsh_completes_what_is_typed(
+    typed: str, completed: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = script("zsh", tmp_path, capsys)
-    started = f"autoload -Uz compinit; compinit -D -u; source {path}; print $_comps[migrator]"
-    assert answer("zsh", "-f", "-c", started, cwd=tmp_path) == ["_migrator"]
+    (tmp_path / ".zshrc").write_text(
+        f"autoload -Uz compinit; compinit -D -u; source {path}\n"
+        "migrator() { print -r -- \":$*:\" }; unsetopt prompt_cr; PROMPT='ready> '\n"
+    )
+    with interactive("zsh", "-d", "-i", ZDOTDIR=str(tmp_path)) as shell:
+        shell.read(until="ready> ")
+        shell.type(f"migrator {typed}\t\n")
+        said = shell.read(until=":\r\n")
+    assert f"\n:{completed}:\n" in said.replace("\r", "")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
