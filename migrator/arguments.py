@@ -10,6 +10,7 @@ from migrator.settings.reader import Need
 from migrator.stage import Kind
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
 
     from migrator.parser import Parser
@@ -127,7 +128,7 @@ def parser() -> "Parser":
     return top
 
 
-def _run(parser: "Parser") -> None:
+def _run(parser: "argparse.ArgumentParser") -> None:
     parser.add_argument(
         "--retry",
         action="store_true",
@@ -135,11 +136,11 @@ def _run(parser: "Parser") -> None:
     )
 
 
-def _plan(parser: "Parser") -> None:
+def _plan(parser: "argparse.ArgumentParser") -> None:
     parser.add_argument("--sql", action="store_true", help="with the SQL of each revision")
 
 
-def _adopt(parser: "Parser") -> None:
+def _adopt(parser: "argparse.ArgumentParser") -> None:
     parser.add_argument(
         "--stamp",
         action="store_true",
@@ -153,7 +154,7 @@ def _adopt(parser: "Parser") -> None:
     )
 
 
-def _restore(parser: "Parser") -> None:
+def _restore(parser: "argparse.ArgumentParser") -> None:
     parser.add_argument(
         "backup", metavar="BACKUP", help="its file's name, the beginning of it, its location, or `latest`"
     )
@@ -163,7 +164,7 @@ def _restore(parser: "Parser") -> None:
     )
 
 
-def _rollback(parser: "Parser") -> None:
+def _rollback(parser: "argparse.ArgumentParser") -> None:
     parser.add_argument("--to", metavar="REV", help="down to this revision, or to `base`")
     parser.add_argument("--steps", metavar="N", type=int, help="down by so many revisions")
     parser.add_argument(
