@@ -27,6 +27,7 @@ class Command:
     kind: Kind
     help: str
     need: Need = Need.NOTHING
+    bears_bad_settings: bool = False  # then its function is also told the flags
 
     def load(self) -> "Callable[..., Any]":
         """Import its function: late, so that a damaged installation still ends with its last event."""
@@ -49,6 +50,12 @@ COMMANDS = {
         "migrator.commands.status", "facts", "where the database stands, who leads, and the last runs"
     ),
     "plan": Command("migrator.commands.plan", "facts", "the revisions a run would apply, oldest first"),
+    "diagnose": Command(
+        "migrator.commands.diagnose",
+        "facts",
+        "every check that changes nothing, each with what to do about it",
+        bears_bad_settings=True,
+    ),
     "check": Command(
         "migrator.commands.check", "steps", "try the release on a scratch database: up, down again, up again"
     ),
@@ -140,6 +147,15 @@ def _plan(parser: "argparse.ArgumentParser") -> None:
     parser.add_argument("--sql", action="store_true", help="with the SQL of each revision")
 
 
+def _diagnose(parser: "argparse.ArgumentParser") -> None:
+    parser.add_argument(
+        "--only", metavar="ID", nargs="+", action="extend", default=[], help="these checks, or whole sections"
+    )
+    parser.add_argument(
+        "--deep", action="store_true", help="also what takes a scratch database or runs the project's code"
+    )
+
+
 def _adopt(parser: "argparse.ArgumentParser") -> None:
     parser.add_argument(
         "--stamp",
@@ -188,6 +204,7 @@ def _ledger(parser: "Parser") -> None:
 _OWN = {
     "run": _run,
     "plan": _plan,
+    "diagnose": _diagnose,
     "adopt": _adopt,
     "restore": _restore,
     "rollback": _rollback,

@@ -69,7 +69,15 @@ def _perform(words: "Words", environ: Mapping[str, str]) -> int:
     command, options = COMMANDS[words.command], dict(words.options)
     if command.kind == "facts":
         options["show"] = _show_json if options.pop("json") else _show_text
-    stage = Stage(words.settings, environ, command.kind, command.need)
+    if command.bears_bad_settings:
+        options["flags"] = words.settings
+    stage = Stage(
+        words.settings,
+        environ,
+        command.kind,
+        command.need,
+        bears_bad_settings=command.bears_bad_settings,
+    )
     return stage.perform(lambda: partial(command.load(), **options))
 
 

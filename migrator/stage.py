@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from migrator import __version__
 from migrator.clock import Stop, SystemClock
 from migrator.errors import ExitCode, MigratorError, SettingsInvalid
-from migrator.settings import Settings
-from migrator.settings.reader import Need, read_settings
+from migrator.settings import Dsn, Settings
+from migrator.settings.reader import Need, read_settings, readable_settings
 from migrator.telemetry.events import EventStream, json_handler
 from migrator.telemetry.redaction import Redactor
 
@@ -34,9 +34,16 @@ class Stage:
     """What every command finds set up: settings, stop signals, events, and the report at the end."""
 
     def __init__(
-        self, flags: Mapping[str, str], environ: Mapping[str, str], kind: "Kind", need: Need
+        self,
+        flags: Mapping[str, str],
+        environ: Mapping[str, str],
+        kind: "Kind",
+        need: Need,
+        *,
+        bears_bad_settings: bool = False,
     ) -> None:
-        """Set up for a command of this kind, with this need of backups."""
+        """Set up for a command of this kind, with this need of backups; a diagnosis bears bad settings."""
+        self._bears_bad_settings = bears_bad_settings
         self._flags = flags
         self._environ = environ
         self._kind = kind
@@ -50,19 +57,22 @@ class Stage:
         try:
             settings, warnings = read_settings(self._environ, self._flags, need=self._need)
         except SettingsInvalid as error:
-            return self._report_bad_settings(error)
+            if not self._bears_bad_settings:
+                return self._report_bad_settings(error)
+            settings, warnings = readable_settings(self._environ, self._flags), ()
         return self._perform(load, settings, warnings)
 
     def _perform(self, load: "Callable[[], Command]", settings: Settings, warnings: Sequence[str]) -> int:
         from migrator.account import Account  # noqa: PLC0415 - settings decide whether there is a run at all
         from migrator.report import push_metrics, report  # noqa: PLC0415
 
+        dsn = _address(settings)
         if settings.deadline is not None:
             self._stop.set_deadline(settings.deadline)
         redactor = Redactor(_secrets(settings, self._environ))
         always = {"run_id": self._run_id, "app": settings.app, "release": settings.release}
         events = self._events(settings, always, redactor)
-        account = Account(settings.dsn.database or settings.dsn.user or "postgres")
+        account = Account(dsn.database or dsn.user or "postgres")
         events.record("run.started", f"migrator {__version__} starts", level="debug", version=__version__)
         for warning in warnings:
             events.record("hazard.found", warning, level="warning")
@@ -108,7 +118,7 @@ class Stage:
             environ=self._environ,
             cwd=Path.cwd(),
             run_id=self._run_id,
-            dsn=settings.dsn,
+            dsn=_address(settings),
             redact=redactor.text,
         )
 
@@ -129,6 +139,11 @@ class Stage:
         bare = Settings(app=app, release=release, termination_log=Path(file) if file else None)
         report(Account("unknown").failed(error), bare, events, redactor.value, always)
         return int(error.exit_code)
+
+
+def _address(settings: Settings) -> Dsn:
+    """The target's address; an empty one where only a diagnosis goes on without."""
+    return settings.direct_database_url or settings.database_url or Dsn()
 
 
 def _bug(error: Exception) -> MigratorError:
@@ -172,8 +187,6 @@ _PLAIN = ("PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 def _plain_secrets(environ: Mapping[str, str]) -> list[str]:
     """Passwords that stand in variables, also in those we could not read."""
-    from migrator.settings import Dsn  # noqa: PLC0415
-
     found = [environ[name] for name in _PLAIN if environ.get(name)]
     for name in _URLS:
         try:

@@ -19,6 +19,7 @@ class Patient:
 
     desk: Desk
     environ: Mapping[str, str]  # as it was given, with what we do not know
+    flags: Mapping[str, str]  # the command line's settings, by field
     session: Callable[[], Session]
     release: Callable[[], Release]
     sight: Callable[[], Sight]

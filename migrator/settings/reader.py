@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -47,22 +48,36 @@ def read_settings(
     `flags` are by field name and win. Raises `SettingsInvalid` with every problem there is.
     """
     given = collect(environ, flags or {})
-    values: dict[str, Any] = {}
+    values, is_wrong = _parsed(given)
     problems = list(given.problems)
-    wrong = False
-    for row in ROWS:
-        if row.field in given.texts:
-            try:
-                values[row.field] = row.parse(given.texts[row.field][1])
-            except ValueError:
-                wrong = True
-    if wrong:
+    if is_wrong:
         problems += _value_problems(given)
     problems += _missing(values, given, environ)
     problems += _missing_backup(values, given, environ, need)
     if problems:
         raise SettingsInvalid(tuple(problems))
     return Settings(**values), given.warnings
+
+
+def readable_settings(environ: Mapping[str, str], flags: Mapping[str, str]) -> Settings:
+    """What can be read of settings that are not all valid: for a diagnosis, which tells the rest.
+
+    It may lack a database.
+    """
+    given = collect(environ, flags)
+    values, _ = _parsed(given)
+    tuple(_missing(values, given, environ))
+    return Settings(**values)
+
+
+def _parsed(given: Given) -> tuple[dict[str, Any], bool]:
+    """The values by field, and whether there is a wrong one."""
+    values: dict[str, Any] = {}
+    for row in ROWS:
+        if row.field in given.texts:
+            with suppress(ValueError):
+                values[row.field] = row.parse(given.texts[row.field][1])
+    return values, len(values) < len(given.texts)
 
 
 def collect(environ: Mapping[str, str], flags: Mapping[str, str]) -> Given:
@@ -106,7 +121,7 @@ def _unknown(environ: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ..
     for name in sorted(environ):
         if not name.startswith("MIGRATOR_") or name in known or _INJECTED.fullmatch(name):
             continue
-        if near := next((one for one in sorted(known) if _within(name, one, _TYPO_DISTANCE)), None):
+        if near := next((one for one in sorted(known) if is_near(name, one)), None):
             typos.append(f"{name} is not a setting: was {near} meant?")
         else:
             warnings.append(f"{name} is not a setting of this release of migrator and has no effect")
@@ -120,16 +135,16 @@ def _spellings(row: Row) -> Iterator[str]:
             yield f"{name}_FILE"
 
 
-def _within(one: str, other: str, distance: int) -> bool:
-    """Whether so few insertions, deletions or replacements turn one into the other."""
-    if abs(len(one) - len(other)) > distance:
+def is_near(one: str, other: str) -> bool:
+    """Whether two insertions, deletions or replacements turn one into the other."""
+    if abs(len(one) - len(other)) > _TYPO_DISTANCE:
         return False
     row = list(range(len(other) + 1))
     for i, left in enumerate(one, 1):
         above, row = row, [i]
         for j, right in enumerate(other, 1):
             row.append(min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (left != right)))
-    return row[-1] <= distance
+    return row[-1] <= _TYPO_DISTANCE
 
 
 def _missing(values: dict[str, Any], given: Given, environ: Mapping[str, str]) -> Iterator[str]:

@@ -1,1 +1,8 @@
 """The checks, a module for each section; each has its own `CHECKS`, in the order in which they are told."""
+
+from migrator.diagnosis.checks import environment
+from migrator.diagnosis.finding import Check
+
+SECTIONS: tuple[tuple[Check, ...], ...] = (
+    environment.CHECKS,
+)  # fmt: skip
