@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from migrator.clock import Stop, SystemClock
 from migrator.diagnosis.finding import Check, Finding, impossible
 from migrator.diagnosis.patient import Patient
-from migrator.errors import MigratorError, SettingsInvalid
+from migrator.errors import DatabaseUnavailable, MigratorError
 from migrator.history.sight import Sight, judge
 from migrator.postgres.looking import open_to_look
 from migrator.postgres.session import Session
@@ -130,8 +130,16 @@ class _Common:
     def _let_in(self) -> bool:
         settings = self._desk.settings
         if settings.database_url is None and settings.direct_database_url is None:
-            raise SettingsInvalid(("there is no database to look at: see environment.settings",))
-        open_to_look(self._desk.connector).close()
+            raise DatabaseUnavailable(
+                "there is no address of a database",
+                remedy="migrator diagnose --only environment",
+            )
+        try:
+            open_to_look(self._desk.connector).close()
+        except MigratorError as error:  # said once, where it belongs
+            raise DatabaseUnavailable(
+                "no session can be opened: see connection.login", remedy="migrator diagnose --only connection"
+            ) from error
         return True
 
 

@@ -23,3 +23,9 @@ class Patient:
     session: Callable[[], Session]
     release: Callable[[], Release]
     sight: Callable[[], Sight]
+
+    @property
+    def has_address(self) -> bool:
+        """Whether it is known where the database is: settings may be missing, or make no sense."""
+        settings = self.desk.settings
+        return settings.database_url is not None or settings.direct_database_url is not None

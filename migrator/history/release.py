@@ -12,6 +12,9 @@ from migrator.history.project import Project
 from migrator.model import RevisionId, VersionTable
 from migrator.settings import Settings
 
+_CREATES_EXTENSION = re.compile(
+    r"create\s+extension\s+(?:if\s+not\s+exists\s+)?(\\?\"[\w-]+\\?\"|[a-z_]\w*)(?=[\s;\"'])", re.IGNORECASE
+)
 _ASYNC_WORDS = ("async_engine_from_config", "create_async_engine", "AsyncEngine")
 
 
@@ -44,6 +47,15 @@ class Release:
             if revision.path is not None:
                 words.update(re.findall(r"\w+", revision.path.read_text(encoding="utf-8", errors="replace")))
         return tuple(one for one in objects if one.split(".", 1)[1] in words)
+
+    def extensions(self) -> frozenset[str]:
+        """The extensions that the text of some revision creates, as far as their names stand there."""
+        found: set[str] = set()
+        for revision in self.graph.revisions:
+            if revision.path is not None:
+                text = revision.path.read_text(encoding="utf-8", errors="replace")
+                found.update(name.strip('"\\') for name in _CREATES_EXTENSION.findall(text))
+        return frozenset(found)
 
     def makers(self) -> Callable[[str, str], bool]:
         """Whether some revision, or `env.py`, seems to make a schema or extension of that name itself."""

@@ -1,8 +1,10 @@
 """The checks, a module for each section; each has its own `CHECKS`, in the order in which they are told."""
 
-from migrator.diagnosis.checks import environment
+from migrator.diagnosis.checks import connection, environment, server
 from migrator.diagnosis.finding import Check
 
 SECTIONS: tuple[tuple[Check, ...], ...] = (
     environment.CHECKS,
+    connection.CHECKS,
+    server.CHECKS,
 )  # fmt: skip

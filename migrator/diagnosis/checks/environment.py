@@ -145,8 +145,7 @@ def _is_of_a_file(problem: str) -> bool:
 
 def _address(patient: Patient) -> Iterator[Finding]:
     """Which value wins, and what is in it, without its password."""
-    settings = patient.desk.settings
-    if settings.database_url is None and settings.direct_database_url is None:
+    if not patient.has_address:
         yield impossible(
             "no address of a database can be read",
             why="there is nothing to connect to: see environment.settings",
