@@ -49,7 +49,7 @@ def _encoding(patient: Patient) -> Iterator[Finding]:
         return
     yield warned(
         encoding,
-        why="it cannot hold every text, and what SQL_ASCII holds nobody checked: a restore into UTF8 may fail",
+        why="it cannot hold every text, and what SQL_ASCII holds nobody ever checked",
         remedy="move to a database made by: CREATE DATABASE new ENCODING 'UTF8' TEMPLATE template0",
         encoding=encoding,
     )
@@ -161,11 +161,13 @@ def _extensions(patient: Patient) -> Iterator[Finding]:
         )
 
 
-def _of_extension(name: str, offered: str, installed: str | None, may_create: bool) -> Finding:  # noqa: FBT001 - a row
+def _of_extension(  # what follows the name is a row
+    name: str, offered: str, installed: str | None, may_create: object
+) -> Finding:
     if installed is None and not may_create:
         return failed(
             f"extension {name} is not installed, and this role may not install it",
-            why="it is not a trusted one, or the role lacks CREATE on the database: the revision fails, exit 14",
+            why="it is not trusted, or the role lacks CREATE on the database: the revision fails, exit 14",
             remedy=f"as a superuser, in this database: CREATE EXTENSION {quoted(name)};",
             extension=name,
         )
