@@ -208,7 +208,7 @@ def _login(patient: Patient) -> Iterator[Finding]:
         user = session.way.user
         host, port = session.address
         seen = f"{user} is let in to {session.database} on {host}:{port} in {seconds * 1000:.0f} ms"
-    facts = {"user": user, "database": session.database, "seconds": round(seconds, 4)}
+        facts = {"user": user, "database": session.database, "seconds": round(seconds, 4)}
     if seconds > _SLOW_SECONDS:
         yield warned(
             seen,
@@ -331,7 +331,7 @@ SELECT pg_is_in_recovery(), reset_val::bool,
         CASE WHEN s.setrole = 0 THEN 'DATABASE' ELSE 'ROLE' END,
         CASE WHEN s.setrole = 0 THEN quote_ident(d.datname)
              WHEN s.setdatabase = 0 THEN quote_ident(r.rolname)
-             ELSE quote_ident(r.rolname) || ' IN DATABASE ' || quote_ident(d.datname) END), ' ')
+             ELSE quote_ident(r.rolname) || ' IN DATABASE ' || quote_ident(d.datname) END), E'\n')
      FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase
      LEFT JOIN pg_roles r ON r.oid = s.setrole
      WHERE (s.setdatabase = 0 OR d.datname = current_database())
@@ -354,7 +354,8 @@ def _primary(patient: Patient) -> Iterator[Finding]:
         yield failed(
             "sessions are read-only by default",
             why="a run takes it for a failover, waits, then exits 30",
-            remedy=resets or "ALTER SYSTEM RESET default_transaction_read_only; SELECT pg_reload_conf();",
+            remedy="SET default_transaction_read_only = off;\n"  # the session it is pasted into may be so, too
+            + (resets or "ALTER SYSTEM RESET default_transaction_read_only;\nSELECT pg_reload_conf();"),
         )
     else:
         yield passed("a writable primary")

@@ -88,14 +88,17 @@ def _collation(patient: Patient) -> Iterator[Finding]:
         )
 
 
+# What kind of session another role's is, is hidden from an ordinary role.
 _SLOTS = """
+WITH clients AS (
+    SELECT datid, usesysid FROM pg_stat_activity WHERE datid IS NOT NULL AND usesysid IS NOT NULL
+    AND backend_type IS DISTINCT FROM 'parallel worker'
+)
 SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
         - coalesce(current_setting('reserved_connections', true)::int, 0),
-    (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
-    d.datconnlimit, (SELECT count(*) FROM pg_stat_activity WHERE datid = d.oid
-        AND backend_type = 'client backend'),
-    r.rolconnlimit, (SELECT count(*) FROM pg_stat_activity WHERE usesysid = r.oid
-        AND backend_type = 'client backend'),
+    (SELECT count(*) FROM clients),
+    d.datconnlimit, (SELECT count(*) FROM clients WHERE datid = d.oid),
+    r.rolconnlimit, (SELECT count(*) FROM clients WHERE usesysid = r.oid),
     quote_ident(d.datname), quote_ident(r.rolname), r.rolsuper
 FROM pg_database d, pg_roles r WHERE d.datname = current_database() AND r.rolname = session_user
 """
