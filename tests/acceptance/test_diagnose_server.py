@@ -97,7 +97,7 @@ class TestExtensions:
         project.write_revision("a1", upgrade=f"op.execute('CREATE EXTENSION IF NOT EXISTS {name};')")
         finding = diagnose(migrator, "server.extensions").of("server.extensions")
         assert (finding["verdict"], finding["extension"]) == ("fail", name)
-        assert migrator().exit_code == 14
+        assert migrator().exit_code == 16
         assert _repaired(migrator, target, "server.extensions")
         assert migrator("run", "--retry").exit_code == 0
 

@@ -102,35 +102,38 @@ def _driver(patient: Patient) -> Iterator[Finding]:
     python = str(_python(patient))
     answer = _asked(patient, "sqlalchemy", *_DRIVERS)
     asked = _asked_for(patient)
-    if asked is None:
-        there = [name for name in _DRIVERS if answer.packages[name].error is None]
-        if there:
-            yield passed(f"no URL asks for a driver; there is {', '.join(there)}", drivers=there)
-            return
-        yield failed(
-            f"no driver for Postgres can be imported by {python}: {answer.packages['psycopg'].error}",
-            why="SQLAlchemy cannot connect without one",
-            remedy=f"{quote(python)} -m pip install 'psycopg[binary]'",
-            python=python,
-        )
-        return
-    name, where = asked
+    yield _named(*asked, answer, python) if asked else _any(answer, python)
+    yield from _greenlet(patient, python)
+
+
+def _any(answer: Installed, python: str) -> Finding:
+    there = [name for name in _DRIVERS if answer.packages[name].error is None]
+    if there:
+        return passed(f"no URL asks for a driver; there is {', '.join(there)}", drivers=there)
+    return failed(
+        f"no driver for Postgres can be imported by {python}: {answer.packages['psycopg'].error}",
+        why="SQLAlchemy cannot connect without one",
+        remedy=f"{quote(python)} -m pip install 'psycopg[binary]'",
+        python=python,
+    )
+
+
+def _named(name: str, where: str, answer: Installed, python: str) -> Finding:
     if name not in _DRIVERS:
-        yield impossible(f"{where} asks for the driver {name}, which migrator does not know", driver=name)
-        return
+        return impossible(f"{where} asks for the driver {name}, which migrator does not know", driver=name)
     found = answer.packages[name]
     if found.error is not None:
-        yield _missing(name, found, python, _DRIVERS[name])
-    elif name == "psycopg" and answer.packages["sqlalchemy"].release < (2, 0):
-        yield failed(
+        return _missing(name, found, python, _DRIVERS[name])
+    if name == "psycopg" and answer.packages["sqlalchemy"].release < (2, 0):
+        return failed(
             f"{where} asks for psycopg, and SQLAlchemy is {answer.packages['sqlalchemy'].version}",
             why="psycopg 3 came with SQLAlchemy 2.0",
             remedy=f"{quote(python)} -m pip install psycopg2-binary",
             driver=name,
         )
-    else:
-        yield passed(f"{name} {found.version}, for which {where} asks", driver=name, version=found.version)
-    yield from _greenlet(patient, python)
+    return passed(
+        f"{name} {found.version}, for which {where} asks", driver=name, package_version=found.version
+    )
 
 
 def _asked_for(patient: Patient) -> tuple[str, str] | None:

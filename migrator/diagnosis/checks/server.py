@@ -57,13 +57,17 @@ def _encoding(patient: Patient) -> Iterator[Finding]:
 
 # PostgreSQL 14 keeps versions of collations only, not of the database.
 _DATABASE_COLLATION = """
-SELECT quote_ident(datname), datcollversion, pg_database_collation_actual_version(oid) FROM pg_database
+SELECT quote_ident(datname), datcollversion, pg_database_collation_actual_version(oid),
+    'REINDEX DATABASE ' || quote_ident(datname) || ';'
+FROM pg_database
 WHERE datname = current_database() AND datcollversion <> pg_database_collation_actual_version(oid)
 """
 _COLLATIONS = """
-SELECT c.oid::regcollation::text, collversion, pg_collation_actual_version(c.oid) FROM pg_collation c
-WHERE collversion <> pg_collation_actual_version(c.oid)
-AND EXISTS (SELECT FROM pg_attribute a WHERE a.attcollation = c.oid AND a.attrelid >= 16384)
+SELECT c.oid::regcollation::text, collversion, pg_collation_actual_version(c.oid),
+    string_agg(DISTINCT 'REINDEX TABLE ' || a.attrelid::regclass || ';', E'\n')
+FROM pg_collation c JOIN pg_attribute a ON a.attcollation = c.oid
+JOIN pg_class t ON t.oid = a.attrelid AND t.relkind IN ('r', 'm', 'p')
+WHERE collversion <> pg_collation_actual_version(c.oid) AND t.oid >= 16384 GROUP BY c.oid, collversion
 """
 _WITH_DATABASE_COLLATION = 150000
 
@@ -72,17 +76,16 @@ def _collation(patient: Patient) -> Iterator[Finding]:
     session = patient.session()
     has_own = session.server_version >= _WITH_DATABASE_COLLATION
     database = session.rows(_DATABASE_COLLATION) if has_own else []
-    found = [("DATABASE", *row) for row in database]
-    found += [("COLLATION", *row) for row in session.rows(_COLLATIONS)]
+    found = [("DATABASE", "COLLATION VERSION", *row) for row in database]
+    found += [("COLLATION", "VERSION", *row) for row in session.rows(_COLLATIONS)]
     if not found:
         yield passed("collations are of the version the database was built with")
-    for kind, name, recorded, actual in found:
-        rebuild = f"REINDEX DATABASE {name};\n" if kind == "DATABASE" else ""
+    for kind, what, name, recorded, actual, rebuild in found:
         yield warned(
             f"{kind.lower()} {name} was built with collation version {recorded}, and the server has {actual}",
             why="indexes on texts may be in another order than the server expects: rows are missed, and "
             "duplicates let in",
-            remedy=f"{rebuild}ALTER {kind} {name} REFRESH COLLATION VERSION;",
+            remedy=f"{rebuild}\nALTER {kind} {name} REFRESH {what};",
             recorded=recorded,
             actual=actual,
         )
@@ -157,7 +160,7 @@ def _extensions(patient: Patient) -> Iterator[Finding]:
             if name in found
             else failed(
                 f"the server does not have the extension {name}, which a revision creates",
-                why="CREATE EXTENSION fails there, and with it the revision: exit 14",
+                why="CREATE EXTENSION fails there, and with it the revision",
                 remedy=f"install its package on the server's machine, or choose an image that has {name}",
                 extension=name,
             )
@@ -170,7 +173,7 @@ def _of_extension(  # what follows the name is a row
     if installed is None and not may_create:
         return failed(
             f"extension {name} is not installed, and this role may not install it",
-            why="it is not trusted, or the role lacks CREATE on the database: the revision fails, exit 14",
+            why="it is not trusted, or the role lacks CREATE on the database: the revision fails, exit 16",
             remedy=f"as a superuser, in this database: CREATE EXTENSION {quoted(name)};",
             extension=name,
         )
