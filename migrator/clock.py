@@ -62,6 +62,13 @@ class Stop:
         """A file descriptor that becomes readable when the run is told to stop."""
         return self._reader
 
+    def tell(self, received: signal.Signals) -> None:
+        """Pass on to another thread's stop what this process was told."""
+        if self.received is None:
+            self._received_at = time.monotonic()
+            self.received = received
+            os.write(self._writer, b"!")
+
     def check(self) -> None:
         """Raise if the run was told to stop; only once, so that cleaning up is not cut short."""
         if self.received is not None and not self._answered:
@@ -99,10 +106,7 @@ class Stop:
         self.check()
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
-        if self.received is None:
-            self._received_at = time.monotonic()
-            self.received = signal.Signals(number)
-            os.write(self._writer, b"!")
+        self.tell(signal.Signals(number))
         if self._may_raise:
             self.check()
 

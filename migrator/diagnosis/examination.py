@@ -1,5 +1,6 @@
 """The examination: every check is asked, a thread for each section, and nothing stops at a failure."""
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -7,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from migrator.clock import Stop, SystemClock
+from migrator.clock import STOPS, Stop, SystemClock
 from migrator.diagnosis.finding import Check, Finding, impossible
 from migrator.diagnosis.patient import Patient
 from migrator.errors import DatabaseUnavailable, MigratorError
@@ -21,6 +22,7 @@ from migrator.steps.peek import peek
 # With the time an interpreter takes to start and leave, 15 s against a host that swallows every packet.
 _LIMIT_SECONDS = 12.0
 _TURN_SECONDS = 0.02
+_LEAVING_SECONDS = 3.0
 
 Value = TypeVar("Value")
 
@@ -47,10 +49,22 @@ def examine(checks: Iterable[Check], desk: Desk, flags: Mapping[str, str]) -> tu
     threads = [_start(section, common, found) for section in sections.values()]
     end = time.monotonic() + _LIMIT_SECONDS
     has_end = not any(check.is_deep for check in asked)
-    while any(thread.is_alive() for thread in threads) and not (has_end and time.monotonic() > end):
-        desk.clock.sleep(_TURN_SECONDS)
+    try:
+        while any(thread.is_alive() for thread in threads) and not (has_end and time.monotonic() > end):
+            desk.clock.sleep(_TURN_SECONDS)
+    except STOPS:
+        common.stop.tell(desk.stop.received or signal.SIGTERM)
+        if not has_end:  # a scratch database is to be dropped
+            _join(threads, _LEAVING_SECONDS)
+        raise
     answers = {check.id: found.get(check.id, (_unanswered(),)) for check in asked}
     return tuple(Answer(check, one) for check in asked for one in answers[check.id])
+
+
+def _join(threads: Iterable[threading.Thread], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(end - time.monotonic(), 0))
 
 
 def _start(
@@ -60,6 +74,8 @@ def _start(
         with ExitStack() as stack:
             patient = common.patient(stack)
             for check in section:
+                if common.stop.received is not None:
+                    return
                 found[check.id] = _ask(check, patient)
 
     # Nobody waits for a library that waits for the network.
@@ -93,8 +109,8 @@ class _Common:
 
     def __init__(self, desk: Desk, flags: Mapping[str, str]) -> None:
         # A signal is the main thread's: what waits in a section must not answer it.
-        stop = Stop()
-        self._desk = replace(desk, stop=stop, clock=SystemClock(stop))
+        self.stop = Stop()
+        self._desk = replace(desk, stop=self.stop, clock=SystemClock(self.stop))
         self._flags = flags
         self._knock = _Once(self._let_in)
         self._release = _Once(lambda: load(self._desk))

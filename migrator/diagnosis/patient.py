@@ -1,7 +1,7 @@
 """The patient: what the checks of a diagnosis find at hand."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from migrator.history.release import Release
 from migrator.history.sight import Sight
@@ -19,10 +19,10 @@ class Patient:
 
     desk: Desk
     environ: Mapping[str, str]  # as it was given, with what we do not know
-    flags: Mapping[str, str]  # the command line's settings, by field
     session: Callable[[], Session]
     release: Callable[[], Release]
     sight: Callable[[], Sight]
+    flags: Mapping[str, str] = field(default_factory=dict)  # the command line's settings, by field
 
     @property
     def has_address(self) -> bool:

@@ -36,7 +36,7 @@ def diagnose(migrator: Migrator, *only: str, **environ: str | None) -> Diagnosis
     """Ask for these checks."""
     arguments = ("--only", *only) if only else ()
     given: dict[str, str | None] = {**environ, "MIGRATOR_LOG_FORMAT": "text"}
-    result = migrator("diagnose", "--json", *arguments, **given)
+    result = migrator.start("diagnose", "--json", *arguments, **given).finish()
     assert result.exit_code in {0, 18}, result.stdout + result.stderr
     document = json.loads(result.stdout)
     return Diagnosis(result, tuple(document["checks"]), document["summary"])

@@ -354,7 +354,8 @@ def _primary(patient: Patient) -> Iterator[Finding]:
         yield failed(
             "sessions are read-only by default",
             why="a run takes it for a failover, waits, then exits 30",
-            remedy="SET default_transaction_read_only = off;\n"  # the session it is pasted into may be so, too
+            # the session it is pasted into may be so, too
+            remedy="SET default_transaction_read_only = off;\n"
             + (resets or "ALTER SYSTEM RESET default_transaction_read_only;\nSELECT pg_reload_conf();"),
         )
     else:
