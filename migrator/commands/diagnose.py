@@ -36,12 +36,13 @@ def diagnose(  # noqa: PLR0913 - its own options, and how to show what it finds
     except MigratorError as error:
         return account.failed(error)
     show(desk.redact("\n".join(_lines(answers))), _redacted(_document(answers), desk.redact))
-    failures = [one.check.id for one in answers if one.finding.verdict is Verdict.FAIL]
+    failures = [one for one in answers if one.finding.verdict is Verdict.FAIL]
     if failures:
+        ids = tuple(dict.fromkeys(one.check.id for one in failures))
         return account.failed(
             ProblemsFound(
-                f"{counted(len(failures), 'check')} failed: {', '.join(dict.fromkeys(failures))}",
-                problems=[desk.redact(one.finding.seen) for one in answers if one.check.id in failures],
+                f"{counted(len(ids), 'check')} failed: {', '.join(ids)}",
+                problems=[one.finding.seen for one in failures],
             )
         )
     return account.concluded("no check failed")
@@ -83,7 +84,7 @@ def _told(one: Answer) -> Iterator[str]:
     """One line for a pass, more for what somebody has to read."""
     finding = one.finding
     question = one.check.id.partition(".")[2]
-    yield f"  {_SHOUTED[finding.verdict]}  {question:<14} {_flat(finding.seen)}"
+    yield f"  {_SHOUTED[finding.verdict]:<4}  {question:<14} {_flat(finding.seen)}"
     if finding.verdict is Verdict.PASS:
         return
     for word, text in (("why", finding.why), ("remedy", finding.remedy)):
