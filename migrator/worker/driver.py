@@ -58,18 +58,29 @@ def literal(value: str) -> str:
 def is_autocommit(connection: Any) -> bool:
     """Whether the next statement commits itself.
 
-    The driver knows: an engine's own isolation level is in no option. After a `COMMIT` that was executed as
-    text, psycopg2 and asyncpg still believe their transaction to be open, and begin none.
+    The driver knows: an engine's own isolation level is in no option. But a `BEGIN` that was executed as text
+    opens a transaction all the same; and after such a `COMMIT`, psycopg2 and asyncpg still believe their
+    transaction to be open, and begin none.
     """
     adapted = connection.connection
-    if getattr(adapted, "autocommit", False):
-        return True
     driver: Any = getattr(adapted, "_connection", None)
+    if getattr(adapted, "autocommit", False):
+        return _is_idle(driver or adapted)
     if hasattr(driver, "is_in_transaction"):
         return adapted._transaction is not None and not driver.is_in_transaction()  # noqa: SLF001 - as above
     if hasattr(adapted, "get_transaction_status"):
         return bool(adapted.status == _BEGUN and adapted.get_transaction_status() == _IDLE)
     return False
+
+
+def _is_idle(driver: Any) -> bool:
+    """Whether the server has no transaction open; other drivers than Postgres' do not tell."""
+    if hasattr(driver, "is_in_transaction"):
+        return not driver.is_in_transaction()
+    if hasattr(driver, "get_transaction_status"):
+        return bool(driver.get_transaction_status() == _IDLE)
+    server = getattr(driver, "pgconn", None)
+    return server is None or bool(server.transaction_status == _IDLE)
 
 
 def client_side_pid(dbapi_connection: Any) -> int:

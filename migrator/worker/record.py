@@ -15,7 +15,7 @@ from migrator.worker.driver import literal, tell
 from migrator.worker.failure import sqlstate_of
 from migrator.worker.orders import Orders
 from migrator.worker.reports import Reports
-from migrator.worker.telling import changes_nothing, shown
+from migrator.worker.telling import changes_nothing, may_outlast_failure, shown
 
 # So many statements of a revision are kept; the others are counted.
 _KEPT = 20
@@ -38,13 +38,14 @@ class Record:
         self._sent: list[str] = []  # in the open transaction
         self._savepoints: dict[str, int] = {}
         self._is_begun = False
+        self._may_outlast_failure = False
         self._is_lost = False  # the ledger could not be written, which was told
 
     def start(self, revision: str, path: str | None) -> None:
         """The revision's upgrade() is about to run."""
         self._revision, self._digest = revision, _digest(path)
-        self._sent, self._savepoints = [], {}
-        self._is_begun = self._is_lost = False
+        self._forget()
+        self._is_lost = False
 
     def stop(self) -> None:
         """The version row is written: what is committed from here on is committed with it."""
@@ -54,7 +55,7 @@ class Record:
         """A statement that commits itself is about to be sent."""
         if self._is_silent(statement):
             return
-        self._is_begun = True
+        self._is_begun, self._may_outlast_failure = True, may_outlast_failure(statement)
         self._write(
             connection,
             f"INSERT INTO migrator.half_applied ({_KEY}, digest, begun) "  # noqa: S608 - quoted by us
@@ -65,23 +66,33 @@ class Record:
     def executed(self, connection: Any, statement: str) -> None:
         """It has returned: it is committed if it commits itself, else it waits for its transaction."""
         if self._is_begun:
+            self.returned(connection)
+        else:
+            self._keep(statement)
+
+    def returned(self, connection: Any) -> None:
+        """A statement that commits has returned."""
+        if self._is_begun:
             self._end(
                 connection,
                 f"committed = (committed || begun)[1:{_KEPT}], committed_count = committed_count + 1",
             )
-        elif not self._is_silent(statement):
-            self._sent.append(shown(statement))
 
     def failed(self, connection: Any) -> None:
-        """It failed: a session that lives says so, and one that was lost leaves it begun."""
-        if self._is_begun:
+        """It failed: a session that lives says so, and one that was lost leaves it begun.
+
+        So does a statement that may have committed a part before it failed.
+        """
+        if self._is_begun and not self._may_outlast_failure:
             self._end(connection, "committed = committed")
+        self._is_begun = False
 
     def committing(self, connection: Any, statement: str | None = None) -> None:
         """A commit is about to be sent, perhaps at the end of a text that does more."""
-        if statement is not None and not self._is_silent(statement):
-            self._sent.append(shown(statement))
-        sent, self._sent, self._savepoints = self._sent, [], {}
+        if statement is not None:
+            self._keep(statement)
+        sent = self._sent
+        self._forget()
         if not sent or self._revision is None:
             return
         texts = ", ".join(map(_text, sent[:_KEPT]))
@@ -96,7 +107,7 @@ class Record:
 
     def rolled_back(self) -> None:
         """What the open transaction did is undone."""
-        self._sent, self._savepoints = [], {}
+        self._forget()
 
     def went_by(self, what: str, savepoint: str) -> None:
         """A savepoint was `set`, or all that was done since has been `undone`."""
@@ -104,6 +115,14 @@ class Record:
             self._savepoints[savepoint] = len(self._sent)
         else:
             del self._sent[self._savepoints.get(savepoint, 0) :]
+
+    def _forget(self) -> None:
+        self._sent, self._savepoints = [], {}
+        self._is_begun = False
+
+    def _keep(self, statement: str) -> None:
+        if not self._is_silent(statement):
+            self._sent.append(shown(statement))
 
     def _is_silent(self, statement: str) -> bool:
         return self._revision is None or not self._is_wanted or changes_nothing(statement)

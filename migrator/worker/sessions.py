@@ -160,12 +160,12 @@ class Sessions:
         self._stop_if_told()
         if self._scratch is not None and (what := cluster_wide(statement)):
             raise Refused("cluster", f"{what} changes the whole server, not just the scratch database")
-        if ending_of(statement) == "commit":
-            self._committing(connection, statement)
-        elif is_autocommit(connection):
+        if is_autocommit(connection):
             if self._is_fenced(connection):
                 self.look(connection)
             self._watch.autocommitting(connection, statement)
+        elif ending_of(statement) == "commit":
+            self._committing(connection, statement)
         if not goes_back(statement):  # a transaction that failed takes nothing else
             self._set_lock_timeout(connection, self._limit_of(statement, connection))
 
@@ -214,7 +214,7 @@ class Sessions:
         if savepoint := savepoint_of(statement):
             self._watch.went_by(connection, *savepoint)
         if ending == "commit":
-            self._watch.settled(connection)
+            self._watch.returned(connection)
         elif ending == "rollback":
             self._watch.rolled_back(connection)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from migrator.worker.statements import OPAQUE
+from migrator.worker.statements import OPAQUE, ending_of
 
 # What may be a row's value or a remark; identifiers in quotes are kept. A backslash may or may not escape a
 # quote: rather too much is left out than too little.
@@ -23,6 +23,8 @@ _READING = re.compile(
     r"(?:SELECT|WITH)\b(?!.*\b(?:INTO|INSERT|UPDATE|DELETE|MERGE)\b)", re.IGNORECASE | re.DOTALL
 )
 _CALL = re.compile(r"([\w.]+)\s*\(")
+# A procedure may commit as it goes, and so may the body of a `DO`; `ON COMMIT` is an option of a table.
+_COMMITS_MIDWAY = re.compile(r"(?:^|[;\n])\s*CALL\b|(?<!\bON\s)\bCOMMIT\b", re.IGNORECASE)
 # What SQLAlchemy asks the catalogs with. Any other function may do what it likes.
 _HARMLESS = re.compile(
     r"(?:pg_catalog\.)?(?:pg_get_\w+|pg_\w+_is_visible|format_type|\w+_description|current_schemas?|version"
@@ -42,6 +44,11 @@ def changes_nothing(statement: str) -> bool:
     if not bare or _IDLE.match(bare):
         return True
     return bool(_READING.match(bare)) and all(_HARMLESS.fullmatch(one) for one in _CALL.findall(bare))
+
+
+def may_outlast_failure(statement: str) -> bool:
+    """Whether it may have committed a part of its work before it failed."""
+    return ending_of(statement) == "commit" or _COMMITS_MIDWAY.search(statement) is not None
 
 
 def shown(statement: str) -> str:

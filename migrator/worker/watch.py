@@ -84,6 +84,12 @@ class Watch:
         if self._is_ours(connection):
             self.record.executed(connection, statement)
 
+    def returned(self, connection: Any) -> None:
+        """A statement that ended with a commit has returned."""
+        if self._is_ours(connection):
+            self.finish()
+            self.record.returned(connection)
+
     def settled(self, connection: Any) -> None:
         """Something else happens on the connection: the commit before it has returned."""
         if self._committing and self._is_ours(connection):

@@ -292,6 +292,62 @@ def test_a_statement_that_failed_is_neither_committed_nor_in_doubt(
 
 
 @pytest.mark.usefixtures("busy")
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "asyncpg"])
+def test_a_transaction_that_a_revision_begins_by_text_is_written_down_when_it_is_committed(
+    migrator: Migrator, project: Project, target: Target, driver: str
+) -> None:
+    if driver == "asyncpg":
+        project.write_env(ASYNC_ENV)
+    url = target.url.replace("postgresql:", f"postgresql+{driver}:")
+    undone = "ALTER TABLE quiet ADD COLUMN undone int"
+    body = committing("BEGIN", undone, "ROLLBACK", "BEGIN", ALTER, "COMMIT")
+    project.write_revision("b2", upgrade=f"{body}\nraise RuntimeError('no')")
+    assert migrator(DATABASE_URL=url).exit_code == 14
+    assert_told(migrator(DATABASE_URL=url), committed=[ALTER], unknown=None)
+
+
+@pytest.mark.usefixtures("busy")
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+def test_a_text_that_begins_and_commits_by_itself_is_written_down(
+    migrator: Migrator, project: Project, target: Target, driver: str
+) -> None:
+    url = target.url.replace("postgresql:", f"postgresql+{driver}:")
+    text = f"BEGIN; {ALTER}; COMMIT"
+    project.write_revision("b2", upgrade=f"{committing(text)}\nraise RuntimeError('no')")
+    assert migrator(DATABASE_URL=url).exit_code == 14
+    assert_told(migrator(DATABASE_URL=url), committed=[text], unknown=None)
+
+
+@pytest.mark.usefixtures("busy")
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+def test_a_ledger_that_may_not_be_written_spoils_no_transaction_that_was_begun_by_text(
+    migrator: Migrator, project: Project, target: Target, driver: str
+) -> None:
+    with target.admin() as admin:
+        admin.execute(f"GRANT pg_monitor TO {target.value('SELECT quote_ident(current_user)')}".encode())
+    target.execute("GRANT CREATE ON SCHEMA public TO pg_monitor")
+    body = committing("BEGIN", "SET LOCAL ROLE pg_monitor", "CREATE TABLE theirs ()", "COMMIT")
+    project.write_revision("b2", upgrade=body)
+    result = migrator(DATABASE_URL=target.url.replace("postgresql:", f"postgresql+{driver}:"))
+    assert result.exit_code == 0, result.last
+    assert any("is not kept in the ledger" in one["message"] for one in result.named("hazard.found"))
+
+
+@pytest.mark.usefixtures("busy")
+def test_a_procedure_that_failed_midway_may_have_committed(
+    migrator: Migrator, project: Project, target: Target
+) -> None:
+    target.execute(
+        "CREATE PROCEDURE fill() LANGUAGE plpgsql AS "
+        "$$ BEGIN INSERT INTO busy VALUES (1); COMMIT; PERFORM 1 / 0; END $$"
+    )
+    project.write_revision("b2", upgrade=committing("CALL fill()"))
+    assert migrator().exit_code == 14
+    assert_told(migrator(), committed=[], unknown="CALL fill()")
+    assert target.value("SELECT count(*) FROM busy") == 1
+
+
+@pytest.mark.usefixtures("busy")
 def test_values_are_not_kept(migrator: Migrator, project: Project, target: Target) -> None:
     secret = "jane@secret.example"
     project.write_revision(

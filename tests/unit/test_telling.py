@@ -2,7 +2,7 @@
 
 import pytest
 
-from migrator.worker.telling import changes_nothing, shown
+from migrator.worker.telling import changes_nothing, may_outlast_failure, shown
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,24 @@ def test_a_long_statement_is_cut() -> None:
     assert (len(text), text[-1]) == (1000, "…")
     assert shown(f"INSERT INTO a VALUES ('{'secret' * 10_000}')") == "INSERT INTO a VALUES (?…"
     assert not changes_nothing(f"SELECT 1 {' ' * 10_000}; DROP TABLE a")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CALL fill()",
+        "-- once\n call fill()",
+        "DO $$ BEGIN PERFORM f(); COMMIT; END $$",
+        "BEGIN; UPDATE a SET b = 1; END",
+    ],
+)
+def test_a_statement_that_failed_may_have_committed_a_part(statement: str) -> None:
+    assert may_outlast_failure(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["CREATE TEMP TABLE a () ON COMMIT DROP", "DO $$ BEGIN PERFORM f(); END $$", "UPDATE a SET call = 1"],
+)
+def test_any_other_that_failed_has_not(statement: str) -> None:
+    assert not may_outlast_failure(statement)
