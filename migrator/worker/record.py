@@ -20,8 +20,8 @@ from migrator.worker.telling import changes_nothing, may_outlast_failure, shown
 # So many statements of a revision are kept; the others are counted.
 _KEPT = 20
 _SAVEPOINT = "migrator_half_applied"
-# A transaction that has failed commits nothing; a session that is gone leaves what was begun.
-_SPEAKS_FOR_ITSELF = ("25P02", "08", "57P")
+# A transaction that has failed, or only reads, commits nothing; a session that is gone leaves what was begun.
+_SPEAKS_FOR_ITSELF = ("25006", "25P02", "08", "57P")
 
 
 class Record:
@@ -35,7 +35,8 @@ class Record:
         self._report = report
         self._revision: str | None = None
         self._digest = ""
-        self._sent: list[str] = []  # in the open transaction
+        self._sent: list[str] = []  # in the open transaction, the first of them
+        self._sent_count = 0
         self._savepoints: dict[str, int] = {}
         self._is_begun = False
         self._may_outlast_failure = False
@@ -91,15 +92,15 @@ class Record:
         """A commit is about to be sent, perhaps at the end of a text that does more."""
         if statement is not None:
             self._keep(statement)
-        sent = self._sent
+        sent, count = self._sent, self._sent_count
         self._forget()
         if not sent or self._revision is None:
             return
-        texts = ", ".join(map(_text, sent[:_KEPT]))
+        texts = ", ".join(map(_text, sent))
         self._write_inside(
             connection,
             f"INSERT INTO migrator.half_applied AS known ({_KEY}, digest, committed, committed_count) "  # noqa: S608
-            f"VALUES ({self._key}, {literal(self._digest)}, ARRAY[{texts}], {len(sent)}) "
+            f"VALUES ({self._key}, {literal(self._digest)}, ARRAY[{texts}], {count}) "
             f"ON CONFLICT ({_KEY}) DO UPDATE SET noted_at = excluded.noted_at, "
             f"committed = (known.committed || excluded.committed)[1:{_KEPT}], "
             "committed_count = known.committed_count + excluded.committed_count",
@@ -112,17 +113,22 @@ class Record:
     def went_by(self, what: str, savepoint: str) -> None:
         """A savepoint was `set`, or all that was done since has been `undone`."""
         if what == "set":
-            self._savepoints[savepoint] = len(self._sent)
+            self._savepoints[savepoint] = self._sent_count
         else:
-            del self._sent[self._savepoints.get(savepoint, 0) :]
+            self._sent_count = self._savepoints.get(savepoint, 0)
+            del self._sent[self._sent_count :]
 
     def _forget(self) -> None:
-        self._sent, self._savepoints = [], {}
+        self._sent, self._sent_count, self._savepoints = [], 0, {}
         self._is_begun = False
 
     def _keep(self, statement: str) -> None:
-        if not self._is_silent(statement):
+        """Only the first are kept: a revision may send a million."""
+        if self._is_silent(statement):
+            return
+        if self._sent_count < _KEPT:
             self._sent.append(shown(statement))
+        self._sent_count += 1
 
     def _is_silent(self, statement: str) -> bool:
         return self._revision is None or not self._is_wanted or changes_nothing(statement)

@@ -348,6 +348,24 @@ def test_a_procedure_that_failed_midway_may_have_committed(
 
 
 @pytest.mark.usefixtures("busy")
+def test_nothing_is_missing_of_a_transaction_that_could_only_read(
+    migrator: Migrator, project: Project, target: Target
+) -> None:
+    target.execute("CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+    project.write_revision(
+        "b2",
+        upgrade="""
+            op.execute("COMMIT")
+            op.execute("SET TRANSACTION READ ONLY")
+            op.execute("SELECT one()")
+            op.execute("COMMIT")
+        """,
+    )
+    result = migrator()
+    assert not [one for one in result.named("hazard.found") if "ledger" in one["message"]]
+
+
+@pytest.mark.usefixtures("busy")
 def test_values_are_not_kept(migrator: Migrator, project: Project, target: Target) -> None:
     secret = "jane@secret.example"
     project.write_revision(
