@@ -9,8 +9,12 @@ from migrator.model import VersionTable
 from migrator.postgres.session import Session
 
 _QUERY_LENGTH = 80
-# A backslash may or may not escape a quote: rather too much is left out than too little.
-_VALUE = re.compile(r"'(?:[^'\\]|''|\\.)*(?:'|$)|\$(\w*)\$.*?(?:\$\1\$|$)|\b\d[\d.]*\b", re.DOTALL)
+# Outside of E'…' a backslash may or may not escape a quote: nobody can tell where such a literal ends, and all
+# the rest is left out.
+_VALUE = re.compile(
+    r"(?<=\bE)'(?:[^'\\]|''|\\.)*(?:'|$)|'(?:[^'\\]|''|\\[^'])*(?:\\'.*|'|$)|\$(\w*)\$.*?(?:\$\1\$|$)|\b\d[\w.]*",
+    re.DOTALL | re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ import re
 
 from migrator.worker.statements import OPAQUE, ending_of
 
-# What may be a row's value or a remark; identifiers in quotes are kept. A backslash may or may not escape a
-# quote: rather too much is left out than too little.
+# What may be a row's value or a remark; identifiers in quotes are kept. Outside of E'…' a backslash may or may
+# not escape a quote: nobody can tell where such a literal ends, and all the rest is cut off.
 _VALUE = re.compile(
     r"(?P<remark>--[^\n]*|/\*.*?\*/)|(?P<name>\"(?:[^\"]|\"\")*\")"
-    r"|'(?:[^'\\]|''|\\.)*(?:'|$)|\$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|$)|\b\d[\d.]*\b",
-    re.DOTALL,
+    r"|(?<=\bE)'(?:[^'\\]|''|\\.)*(?:'|$)|'(?:[^'\\]|''|\\[^'])*(?:(?P<rest>\\'.*)|'|$)"
+    r"|\$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|$)|\b\d[\w.]*",
+    re.DOTALL | re.IGNORECASE,
 )
 _LONGEST = 1000
 _READ = 8000  # so much of a statement is looked at: one that inserts rows may have millions of characters
@@ -61,4 +62,6 @@ def shown(statement: str) -> str:
 def _kept(found: re.Match[str]) -> str:
     if found["remark"]:
         return " "
+    if found["rest"]:
+        return "?…"
     return found["name"] or "?"

@@ -46,7 +46,13 @@ def test_whatever_may_last_is_kept(statement: str) -> None:
             "CREATE TABLE \"it's 1\" (a2 numeric(10, 2)) /* 'why' */",
             'CREATE TABLE "it\'s 1" (a2 numeric(?, ?))',
         ),
-        ("SELECT 'C:\\' || secret", "SELECT ?"),
+        ("SELECT 'C:\\' || secret", "SELECT ?…"),
+        ("INSERT INTO a VALUES ('C:\\', 'secret', 'more')", "INSERT INTO a VALUES (?…"),
+        (
+            "INSERT INTO a VALUES (e'it\\'s', 'secret') RETURNING b",
+            "INSERT INTO a VALUES (e?, ?) RETURNING b",
+        ),
+        ("UPDATE a SET b = 1e10, c = 0xdead, d = 1_000, e5 = 2", "UPDATE a SET b = ?, c = ?, d = ?, e5 = ?"),
         ("UPDATE a SET b = %(b)s WHERE c = $1", "UPDATE a SET b = %(b)s WHERE c = $?"),
     ],
 )
