@@ -108,12 +108,12 @@ def actions_of(text: str) -> list[str]:
 
 
 def _recreates(statements: tuple[str, ...]) -> bool:
-    """Whether something other than an index is dropped, and something made afterwards: perhaps the same."""
+    """Whether something other than an index is dropped, and something is made with it or later."""
     dropped = False
     for one in statements:
+        dropped |= _LOSES.match(one) is not None
         if dropped and _MAKES.match(one):
             return True
-        dropped |= _LOSES.match(one) is not None
     return False
 
 

@@ -37,9 +37,9 @@ class Undo:
 def undo_of(statement: str) -> Undo | None:
     """What takes it back; None where it is not certain, as for what may have been there before.
 
-    The end of a statement may be cut off, but not where it could hold another action.
+    What was cut off could hold another action, or another statement.
     """
-    if ";" in statement.rstrip("; "):
+    if ";" in statement.rstrip("; ") or statement.endswith("…"):
         return None
     if found := _INDEX.match(statement):
         schema = found["table"].rpartition(".")[0]
@@ -49,7 +49,7 @@ def undo_of(statement: str) -> Undo | None:
         kind = " ".join(found["kind"].upper().split())
         return Undo(f"DROP {kind} {found['name']}", loses=kind in {"TABLE", "SEQUENCE"})
     found = _ADD.match(statement)
-    if found is None or statement.endswith("…") or len(actions_of(found["rest"])) > 1:
+    if found is None or len(actions_of(found["rest"])) > 1:
         return None
     kind = "CONSTRAINT" if found["what"].upper().startswith("CONSTRAINT") else "COLUMN"
     return Undo(f"ALTER TABLE {found['table']} DROP {kind} {found['name']}", loses=kind == "COLUMN")
