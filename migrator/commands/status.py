@@ -9,7 +9,7 @@ from migrator.account import Account
 from migrator.errors import MigratorError
 from migrator.history.release import Release
 from migrator.history.state import StateName
-from migrator.ledger import HalfApplied
+from migrator.ledger.halves import HalfApplied
 from migrator.ledger.runs import Access, RecordedRun, rfc3339
 from migrator.model import Outcome
 from migrator.steps.begin import load

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from migrator.history.release import Release
 from migrator.history.sight import Sight
 from migrator.history.state import StateName
-from migrator.ledger import HalfApplied
+from migrator.ledger.halves import HalfApplied
 
 _MAY_HOLD = frozenset({StateName.PENDING, StateName.FRESH, StateName.UNVERSIONED})
 

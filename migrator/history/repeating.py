@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from migrator.history.straight import is_straight
-from migrator.ledger import HalfApplied
+from migrator.ledger.halves import HalfApplied
 
 # A question mark stands where a value was left out: a name with one in it is not known.
 NAME = r"(?:\"(?:[^\"?]|\"\")+\"|[^\W\d][\w$]*)"

@@ -1,6 +1,5 @@
-"""What was done to this database, kept in it: runs, revisions, version tables, adoptions, halves."""
+"""What was done to this database, kept in it: runs, revisions, version tables, adoptions."""
 
-from migrator.ledger.halves import HalfApplied, read_half_applied
 from migrator.ledger.schema import exists
 from migrator.ledger.store import Digests, Ledger, RunEnd, RunStart, prepare
 from migrator.ledger.view import (
@@ -14,7 +13,6 @@ from migrator.ledger.view import (
 
 __all__ = [
     "Digests",
-    "HalfApplied",
     "LastTry",
     "Ledger",
     "LedgerView",
@@ -24,7 +22,6 @@ __all__ = [
     "has_only_failed_beginnings",
     "prepare",
     "read_digests",
-    "read_half_applied",
     "read_last_try",
     "read_ledger",
 ]

@@ -19,6 +19,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import psycopg
 
@@ -29,10 +30,12 @@ from migrator.errors import (
     InterruptedMidway,
     LeaderBusy,
 )
-from migrator.postgres.pooler import Admission
 from migrator.postgres.readiness import why_unwritable
 from migrator.postgres.refusal import Verdict, verdict
 from migrator.postgres.session import Session, Way, first_line
+
+if TYPE_CHECKING:
+    from migrator.postgres.pooler import Admission
 
 # "MGRT": one constant key will do, since advisory locks belong to a database already.
 _CLASS = 0x4D475254
@@ -134,7 +137,7 @@ def working_sessions(session: Session) -> tuple[int, ...]:
 
 
 def take_leadership(
-    admission: Admission,
+    admission: "Admission",
     patience: timedelta,
     *,
     is_needless: Callable[[Session], bool],
@@ -189,7 +192,7 @@ class _InVain:
 
 
 def _try_to_lead(
-    admission: Admission, is_needless: Callable[[Session], bool] | None, *, names_holders: bool
+    admission: "Admission", is_needless: Callable[[Session], bool] | None, *, names_holders: bool
 ) -> Session | _InVain | None:
     """The session that now holds the leader key, or who holds it; None when nothing is left to do.
 
@@ -224,7 +227,7 @@ def _try_to_lead(
             session.close()
 
 
-def _lead(session: Session, admission: Admission, left_seconds: float) -> LeaderLock:
+def _lead(session: Session, admission: "Admission", left_seconds: float) -> LeaderLock:
     """Hold the token, keep the session alive, and wait until no session of an earlier leader is left."""
     clock = admission.clock
     try:

@@ -9,7 +9,7 @@ from migrator.errors import MigrationFailed
 from migrator.history.halves import standing
 from migrator.history.repeating import brief, indexes_in_doubt, why_uncertain
 from migrator.history.undoing import undo_of
-from migrator.ledger import HalfApplied, read_half_applied
+from migrator.ledger.halves import HalfApplied, read_half_applied
 from migrator.postgres.catalog import InvalidIndex, index_validity
 from migrator.steps.keep import asked, written
 from migrator.steps.leadership import Leadership

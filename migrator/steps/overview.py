@@ -8,7 +8,7 @@ from migrator.history.halves import standing
 from migrator.history.release import Release
 from migrator.history.sight import Sight, judge
 from migrator.history.state import State
-from migrator.ledger import HalfApplied, read_half_applied
+from migrator.ledger.halves import HalfApplied, read_half_applied
 from migrator.ledger.runs import Access, Leading, RecordedRun, last_runs, ledger_access, who_leads
 from migrator.postgres.catalog import InvalidIndex, invalid_indexes
 from migrator.postgres.glance import Trouble, glance

@@ -6,8 +6,8 @@ import re
 
 from migrator.worker.statements import OPAQUE, ending_of
 
-# What may be a row's value or a remark; identifiers in quotes are kept. Outside of E'…' a backslash may or may
-# not escape a quote: nobody can tell where such a literal ends, and all the rest is cut off.
+# What may be a row's value or a remark; identifiers in quotes are kept. Outside of E'…' a backslash may
+# escape a quote, or not: nobody can tell where such a literal ends, and all the rest is cut off.
 _VALUE = re.compile(
     r"(?P<remark>--[^\n]*|/\*.*?\*/)|(?P<name>\"(?:[^\"]|\"\")*\")"
     r"|(?<=\bE)'(?:[^'\\]|''|\\.)*(?:'|$)|'(?:[^'\\]|''|\\[^'])*(?:(?P<rest>\\'.*)|'|$)"

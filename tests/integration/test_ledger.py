@@ -15,10 +15,10 @@ from migrator.ledger import (
     RunEnd,
     RunStart,
     read_digests,
-    read_half_applied,
     read_last_try,
     read_ledger,
 )
+from migrator.ledger.halves import read_half_applied
 from migrator.model import RevisionId, VersionTable
 from migrator.postgres.session import Connector, Session
 from migrator.settings import Dsn

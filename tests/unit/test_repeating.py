@@ -8,7 +8,7 @@ import pytest
 from migrator.history.repeating import is_repeatable, why_uncertain
 from migrator.history.straight import is_straight
 from migrator.history.undoing import undo_of
-from migrator.ledger import HalfApplied
+from migrator.ledger.halves import HalfApplied
 from migrator.model import RevisionId
 
 STRAIGHT = b"""
