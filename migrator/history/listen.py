@@ -24,6 +24,11 @@ from migrator.telemetry.events import EventName, Events
 _TICK_SECONDS = 0.15
 _GRACE_SECONDS = 2.0
 _CANCEL_PAUSE_SECONDS = 0.2
+# What a project's session may lack that has taken another role than the one the ledger belongs to.
+_GRANT_HALVES = (
+    "set MIGRATOR_ROLE to the role that env.py or the revision takes, or GRANT USAGE ON SCHEMA migrator and "
+    "SELECT, INSERT, UPDATE ON migrator.half_applied to it"
+)
 
 
 def _ignore(_report: Report) -> None:
@@ -116,7 +121,9 @@ class Listener:
                 self._warn(f"an INVALID index of an interrupted build was in the way: {report['statement']}")
             case "unrecorded":
                 what = f"what revision {report['id']} commits by itself is not kept in the ledger"
-                self._warn(f"{what} ({report['why']}): if it is lost midway, nobody can tell how far it got")
+                facts = {"remedy": _GRANT_HALVES} if report["sqlstate"] == "42501" else {}
+                why = f"({report['why']}): if it is lost midway, nobody can tell how far it got"
+                self._warn(f"{what} {why}", **facts)
             case "started":
                 self._tell_started(report["id"], attempt)
             case "committed":
@@ -124,8 +131,8 @@ class Listener:
             case _:
                 attempt.note(report)
 
-    def _warn(self, message: str) -> None:
-        self.events.record("hazard.found", message, level="warning")
+    def _warn(self, message: str, **facts: str) -> None:
+        self.events.record("hazard.found", message, level="warning", **facts)
 
     def _tell_started(self, id_: str, attempt: Attempt) -> None:
         attempt.started[id_] = utc_now()

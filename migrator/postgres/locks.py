@@ -9,8 +9,8 @@ from migrator.model import VersionTable
 from migrator.postgres.session import Session
 
 _QUERY_LENGTH = 80
-# Outside of E'…' a backslash may escape a quote, or not: nobody can tell where such a literal ends, and all the
-# rest is left out.
+# Outside of E'…' a backslash may escape a quote, or not: nobody can tell where such a literal ends, and all
+# the rest is left out.
 _VALUE = re.compile(
     r"(?<=\bE)'(?:[^'\\]|''|\\.)*(?:'|$)|'(?:[^'\\]|''|\\[^'])*(?:\\'.*|'|$)|\$(\w*)\$.*?(?:\$\1\$|$)|\b\d[\w.]*",
     re.DOTALL | re.IGNORECASE,

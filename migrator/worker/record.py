@@ -151,7 +151,7 @@ class Record:
 
     def _write(self, connection: Any, *statements: str) -> None:
         if self._run is None:
-            self._lose("there is none")
+            self._lose("there is none", None)
         if self._is_lost:
             return
         driver, is_inside = connection.connection, len(statements) > 1
@@ -166,12 +166,12 @@ class Record:
                     tell(driver, f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
             state = sqlstate_of(error)
             if state and not state.startswith(_SPEAKS_FOR_ITSELF):
-                self._lose(f"{type(error).__name__}, {state}")
+                self._lose(f"{type(error).__name__}, {state}", state)
 
-    def _lose(self, why: str) -> None:
+    def _lose(self, why: str, sqlstate: str | None) -> None:
         if not self._is_lost:
             self._is_lost = True
-            self._report("unrecorded", id=self._revision, why=why)
+            self._report("unrecorded", id=self._revision, why=why, sqlstate=sqlstate)
 
 
 _KEY = "run_id, version_table, revision"
