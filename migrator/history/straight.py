@@ -32,6 +32,11 @@ _WINDING = (
     ast.Return,
 )
 _TRUSTED = ("alembic", "sqlalchemy")
+# What goes below SQLAlchemy, or past the connection that is watched: what is committed there is in no record.
+_UNSEEN = frozenset(
+    "connection cursor raw_connection driver_connection dbapi_connection detach engine create_engine "
+    "create_async_engine engine_from_config".split()
+)
 
 
 def is_straight(source: bytes) -> bool:
@@ -47,9 +52,15 @@ def is_straight(source: bytes) -> bool:
         return False
     inside = [one for statement in found[0].body for one in ast.walk(statement)]
     trusted = {*_imported(tree), *_opened(inside)}
-    return not any(isinstance(one, _WINDING) for one in inside) and all(
+    return not any(isinstance(one, _WINDING) or _named(one) in _UNSEEN for one in inside) and all(
         _root(one) in trusted and not _may_answer(one) for one in inside if isinstance(one, ast.Call)
     )
+
+
+def _named(node: ast.AST) -> str | None:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else None
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:

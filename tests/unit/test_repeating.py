@@ -134,6 +134,9 @@ def test_what_one_statement_drops_and_makes_anew_is_not_dropped_again() -> None:
         "rows = op.get_bind().execute(sa.text('SELECT 1'))",
         "op.execute('a') if sa else None",
         "import os; os.system('psql')",
+        "op.get_bind().connection.cursor().copy_expert('COPY a FROM STDIN', sa)",
+        "with op.get_bind().engine.begin() as other:\n        other.execute(sa.text('DELETE FROM a'))",
+        "with sa.create_engine('x').begin() as other:\n        other.execute(sa.text('DELETE FROM a'))",
     ],
 )
 def test_an_upgrade_that_may_do_something_else_next_time_is_not_straight(body: str) -> None:
