@@ -203,14 +203,19 @@ class Session:
     def value_within(self, query: str, seconds: float) -> str | None:
         """The only value of an answer, as text; None if none came in time: then only `close` is left."""
         server = self._connection.pgconn
-        server.send_query(query.encode())
-        server.flush()
-        while server.is_busy():
-            if not self._has_news(seconds):
-                return None
-            server.consume_input()
-        results = list(iter(server.get_result, None))
-        value = results[0].get_value(0, 0) if results[0].ntuples else None
+        try:
+            server.send_query(query.encode())
+            server.flush()
+            while server.is_busy():
+                if not self._has_news(seconds):
+                    return None
+                server.consume_input()
+            result, *_ = iter(server.get_result, None)
+            if result.status == pq.ExecStatus.FATAL_ERROR:
+                raise errors.error_from_result(result)
+        except psycopg.Error as error:
+            raise translated(error) from error
+        value = result.get_value(0, 0)
         return None if value is None else value.decode()
 
     def heard(self, seconds: float) -> str | None:

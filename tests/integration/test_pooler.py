@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from migrator.clock import Stop, SystemClock
-from migrator.errors import PolicyRefused
+from migrator.errors import InterruptedMidway, PolicyRefused
 from migrator.postgres.leader import take_leadership
 from migrator.postgres.pooler import Admission, is_pooled
 from migrator.postgres.session import Connector
@@ -160,3 +160,18 @@ def test_a_leader_behind_a_session_pooler_is_seen_from_outside_and_ends_with_its
     lock.release()
     with connect_to(target).open() as session:
         assert eventually(lambda: not session.value(lock.look_sql))
+
+
+def test_a_session_that_is_ended_while_an_answer_is_awaited_is_a_lost_one(
+    connector: Connector, target: Target
+) -> None:
+    with connector.open() as session:
+        ending = threading.Timer(
+            0.3, target.execute, [f"SELECT pg_terminate_backend({session.client_side_pid})"]
+        )
+        ending.start()
+        with pytest.raises(InterruptedMidway, match="terminating connection"):
+            session.value_within("SELECT pg_sleep(30)::text", 20)
+        ending.join()
+        with pytest.raises(InterruptedMidway, match="a session was lost"):
+            session.value_within("SELECT '1'", 5)
