@@ -62,13 +62,17 @@ class _Found:
     @property
     def remedy(self) -> str:
         """The choices, in order."""
-        half = self.half
-        where = half.backup_location or "none is recorded"
         return (
             f"one of: (1) undo it: {self._undoing}; then `migrator run --retry`; (2) run the rest of "
-            f"{self.file} by hand, `alembic stamp {half.revision}`, and compare with `migrator verify`; "
-            f"(3) restore the backup that run took ({where}) into a fresh database"
+            f"{self.file} by hand, `alembic stamp {self.half.revision}`, and compare with `migrator verify`; "
+            f"(3) {self._going_back}"
         )
+
+    @property
+    def _going_back(self) -> str:
+        if self.half.backup_location is None:
+            return "restore a backup from before that run; the ledger names none"
+        return f"go back to the backup that run had: `migrator restore {self.half.backup_location}`"
 
     @property
     def _undoing(self) -> str:
@@ -104,7 +108,7 @@ def look_for_halves(leadership: Leadership, *, retry: bool) -> None:
     for one in found:
         if one.why:
             raise MigrationFailed(
-                f"{one.message}; {one.why}",
+                f"{one.message}; it is not run again: {one.why}",
                 remedy=one.remedy,
                 half_applied=sorted({each.revision for each in halves}),
                 **one.facts,

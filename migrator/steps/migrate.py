@@ -50,6 +50,9 @@ def migrate(
     except MigratorError as error:
         account.blocked_attempts = len(attempts) if isinstance(error, Blocked) else max(len(attempts) - 1, 0)
         _account_for_failure(leadership, account, attempts, error)
+        if ledger_run is not None and (half := error.facts.get("half_applied")):
+            told = f"`migrator status` shows what is committed of {_listed(half)}"
+            error.remedy = f"{told}, and the next run says what to do about it; {error.remedy}"
         raise
     finally:
         for one in attempts:

@@ -117,7 +117,7 @@ def test_killed_after_a_committed_statement_the_next_run_says_what_stands_and_wh
     assert "DROP INDEX CONCURRENTLY IF EXISTS busy_id" in remedy
     assert "ALTER TABLE quiet DROP COLUMN total (loses what was written" in remedy
     assert remedy.index("DROP INDEX") < remedy.index("DROP COLUMN") < remedy.index("alembic stamp b2")
-    assert result.last["backup_before"] in remedy
+    assert f"`migrator restore {result.last['backup_before']}`" in remedy
     assert "--retry" in remedy
     assert migrator().exit_code == 14
     target.execute("DROP INDEX busy_id")
@@ -272,6 +272,7 @@ def test_what_failed_after_a_commit_is_told_rather_than_remembered(
     project.write_revision("b2", upgrade=f"{committing(ALTER)}\nraise RuntimeError('no')")
     first = migrator()
     assert (first.exit_code, first.last["half_applied"]) == (14, ["b2"])
+    assert "`migrator status` shows what is committed of b2" in first.last["remedy"]
     second = migrator()
     assert_told(second, committed=[ALTER], unknown=None)
     assert "remembered_run" not in second.last
