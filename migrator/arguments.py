@@ -50,6 +50,9 @@ COMMANDS = {
         "migrator.commands.status", "facts", "where the database stands, who leads, and the last runs"
     ),
     "plan": Command("migrator.commands.plan", "facts", "the revisions a run would apply, oldest first"),
+    "graph": Command(
+        "migrator.commands.graph", "facts", "the revision history, drawn, with where the database stands"
+    ),
     "diagnose": Command(
         "migrator.commands.diagnose",
         "facts",
@@ -147,6 +150,12 @@ def _plan(parser: "argparse.ArgumentParser") -> None:
     parser.add_argument("--sql", action="store_true", help="with the SQL of each revision")
 
 
+def _graph(parser: "argparse.ArgumentParser") -> None:
+    parser.add_argument(
+        "--format", dest="form", choices=("text", "mermaid"), default="text", help="text, or a Mermaid chart"
+    )
+
+
 def _diagnose(parser: "argparse.ArgumentParser") -> None:
     parser.add_argument(
         "--only", metavar="ID", nargs="+", action="extend", default=[], help="these checks, or whole sections"
@@ -204,6 +213,7 @@ def _ledger(parser: "Parser") -> None:
 _OWN = {
     "run": _run,
     "plan": _plan,
+    "graph": _graph,
     "diagnose": _diagnose,
     "adopt": _adopt,
     "restore": _restore,

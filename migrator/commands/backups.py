@@ -14,11 +14,11 @@ from migrator.model import Outcome
 from migrator.steps.desk import Desk
 from migrator.steps.shelving import store_of
 from migrator.telemetry.sheet import Block, Grid
+from migrator.telemetry.wording import sized
 
 Show = Callable[[Sequence[Block], Mapping[str, Any]], None]
 
 _HEADINGS = ("backup", "taken", "age", "heads", "size", "proven by", "rows", "release")
-_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def backups(desk: Desk, account: Account, *, show: Show) -> Outcome:
@@ -86,7 +86,7 @@ def _columns(one: Manifest, now: datetime) -> tuple[str, ...]:
         f"{one.finished:%Y-%m-%d %H:%M}Z",
         _age(now - one.finished),
         ", ".join(one.heads) or "none",
-        _size(one.size_bytes),
+        sized(one.size_bytes),
         one.verified,
         f"partial, without {', '.join(one.missing)}" if one.is_partial else "all",
         one.release,
@@ -100,12 +100,3 @@ def _age(age: timedelta) -> str:
             number = int(seconds // length)
             return f"{number} {unit}{'' if number == 1 else 's'}"
     return f"{int(seconds)} s"
-
-
-def _size(size_bytes: int) -> str:
-    size = float(size_bytes)
-    for unit in _UNITS:
-        if size < 1000 or unit == _UNITS[-1]:  # noqa: PLR2004 - that is what a kilo is
-            break
-        size /= 1000
-    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"

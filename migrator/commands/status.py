@@ -15,6 +15,7 @@ from migrator.model import Outcome
 from migrator.steps.begin import load
 from migrator.steps.desk import Desk
 from migrator.steps.overview import Overview, overview
+from migrator.telemetry.redaction import redacted
 from migrator.telemetry.sheet import Block, Entry
 from migrator.telemetry.wording import counted
 
@@ -49,7 +50,7 @@ def status(desk: Desk, account: Account, *, show: Show) -> Outcome:
     account.reached(found.database)
     account.saw(found.state)
     told = [replace(one, text=desk.redact(one.text)) for one in _lines(found, release, desk)]
-    show(told, _redacted(document(found, release, desk), desk.redact))
+    show(told, redacted(document(found, release, desk), desk.redact))
     return account.concluded("the database was looked at")
 
 
@@ -233,11 +234,3 @@ def _columns(run: RecordedRun, found: Overview) -> tuple[str, ...]:
 
 def _version(number: int) -> str:
     return f"{number // 10000}.{number % 10000}"
-
-
-def _redacted(value: Any, redact: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, dict):
-        return {name: _redacted(one, redact) for name, one in value.items()}
-    return [_redacted(one, redact) for one in value] if isinstance(value, list) else value

@@ -22,7 +22,7 @@ from migrator.steps.peek import peek
 from migrator.steps.standing import Standing
 
 _RUNS = 5
-_UNKNOWN_TABLES = (
+UNKNOWN_TABLES = (
     "only env.py knows its version table, and it is not run for this: set MIGRATOR_VERSION_TABLE, or let a "
     "run record the table in the ledger"
 )
@@ -121,4 +121,4 @@ def _sight(session: Session, release: Release) -> tuple[Sight, str | None]:
     except DatabaseUnavailable as error:
         return Sight((), (), None), error.message
     sight = judge(seen, release)
-    return sight, None if sight.state else _UNKNOWN_TABLES
+    return sight, None if sight.state else UNKNOWN_TABLES

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -54,3 +54,12 @@ def _spellings(secret: str) -> Iterator[str]:
     yield from (repr(secret)[1:-1], secret.replace("\\", "\\\\").replace("'", "\\'"))
     yield from (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
     yield secret.replace("'", "''")
+
+
+def redacted(value: Any, redact: Callable[[str], str]) -> Any:
+    """A document for programs, with every text in it redacted."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {name: redacted(one, redact) for name, one in value.items()}
+    return [redacted(one, redact) for one in value] if isinstance(value, list) else value

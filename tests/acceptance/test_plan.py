@@ -49,7 +49,8 @@ def test_the_pending_revisions_are_told_oldest_first(
     assert "sql" not in told["pending"][0]
     assert text.exit_code == 0
     assert text.stdout.startswith("2 revisions to apply")
-    assert text.stdout.splitlines()[1:] == ["  b2  Revision b2", "  c3  Revision c3"]
+    assert text.stdout.splitlines()[1::3] == ["  b2  Revision b2", "  c3  Revision c3"]
+    assert "      file: migrations/versions/b2_.py\n      transactional: yes" in text.stdout
 
 
 def test_nothing_pending_is_said(facts: Migrator, project: Project, target: Target) -> None:
@@ -198,6 +199,137 @@ def test_no_password_is_shown_with_the_sql(facts: Migrator, project: Project, ta
         header="import os",
         upgrade="op.execute(f\"COMMENT ON SCHEMA public IS '{os.environ['SECRET']}'\")",
     )
-    result = facts("plan", "--sql", SECRET=target.password)
-    assert result.exit_code == 0, result.stderr
-    assert target.password not in result.stdout + result.stderr
+    for form in ([], ["--json"]):
+        result = facts("plan", "--sql", *form, SECRET=target.password)
+        assert result.exit_code == 0, result.stderr
+        assert target.password not in result.stdout + result.stderr
+        assert json.dumps(target.password) not in result.stdout
+
+
+def hazards(told: dict[str, Any]) -> list[tuple[str, str, bool]]:
+    """Every hazard of a plan: its id, its table, and whether it is certain."""
+    return [
+        (hazard["hazard"], hazard["table"], hazard["is_certain"])
+        for one in told["pending"]
+        for statement in one["statements"]
+        for hazard in statement["hazards"]
+    ]
+
+
+@pytest.mark.usefixtures("any_cluster")
+def test_each_statement_tells_its_lock_the_size_it_meets_and_how_it_may_hurt(
+    facts: Migrator, project: Project, target: Target
+) -> None:
+    write_journal(project, "a1")
+    plain_upgrade(project.folder, target, "a1")
+    target.execute(
+        """
+        CREATE TABLE big (id int, price int) WITH (autovacuum_enabled = off);
+        INSERT INTO big SELECT i, i FROM generate_series(1, 1200000) i;
+        ANALYZE big;
+        CREATE INDEX ix_price ON big (price);
+        """
+    )
+    project.write_revision(
+        "b2",
+        upgrade="""
+            op.create_table('shelf', sa.Column('id', sa.Integer, primary_key=True))
+            op.create_index('ix_shelf', 'shelf', ['id'])
+            op.alter_column('big', 'price', nullable=False)
+            op.alter_column('journal', 'revision', nullable=False)
+            op.drop_index('ix_price', 'big')
+            op.drop_column('journal', 'at')
+            op.execute("DO 'BEGIN END'")
+            """,
+    )
+    with untouched(target):
+        told = document(facts("plan", "--sql", "--json"))
+        text = facts("plan", "--sql").stdout
+    assert hazards(told) == [
+        ("set-not-null", "public.big", True),
+        ("drop-column", "public.journal", True),
+    ]
+    met = [lock for one in told["pending"][0]["statements"] for lock in one["locks"]]
+    assert [(one["mode"], one["table"], one["made_by_this_plan"]) for one in met] == [
+        ("SHARE", "shelf", True),
+        ("ACCESS EXCLUSIVE", "public.big", False),
+        ("ACCESS EXCLUSIVE", "public.journal", False),
+        ("ACCESS EXCLUSIVE", "public.big", False),
+        ("ACCESS EXCLUSIVE", "public.journal", False),
+        ("ROW EXCLUSIVE", "public.alembic_version", False),
+    ]
+    assert met[1]["estimated_rows"] == 1200000
+    assert met[1]["size_bytes"] > 40_000_000
+    assert "ACCESS EXCLUSIVE on public.big (about 1,200,000 rows by estimate, 4" in text
+    assert "hazard.found set-not-null on public.big: reads the whole table" in text
+    assert "safe: ADD CONSTRAINT … CHECK (column IS NOT NULL) NOT VALID" in text
+    assert "not known: it runs code" in text
+    assert "on public.alembic_version" not in text
+    assert all(not line or line.startswith("--") for line in text.partition("-- locks:")[2].splitlines())
+
+
+def test_the_safe_way_has_no_hazard(facts: Migrator, project: Project, target: Target) -> None:
+    write_journal(project, "a1")
+    plain_upgrade(project.folder, target, "a1")
+    target.execute(
+        "CREATE TABLE big (id int); INSERT INTO big SELECT generate_series(1, 1100000); ANALYZE big"
+    )
+    project.write_revision("b2", upgrade="op.execute('ALTER TABLE big ALTER id SET NOT NULL')")
+    assert hazards(document(facts("plan", "--sql", "--json"))) == [("set-not-null", "public.big", True)]
+    project.write_revision(
+        "b2",
+        down="a1",
+        upgrade="op.execute('ALTER TABLE big ADD CONSTRAINT there CHECK (id IS NOT NULL) NOT VALID')",
+    )
+    project.write_revision("c3", upgrade="op.execute('ALTER TABLE big VALIDATE CONSTRAINT there')")
+    assert hazards(document(facts("plan", "--sql", "--json"))) == []
+
+
+def test_a_table_that_is_locked_is_not_waited_for(facts: Migrator, project: Project, target: Target) -> None:
+    write_journal(project, "a1")
+    plain_upgrade(project.folder, target, "a1")
+    target.execute("CREATE TABLE busy (id int)")
+    project.write_revision("b2", upgrade="op.execute('ALTER TABLE busy ALTER id SET NOT NULL')")
+    with target.connect() as session, session.transaction():
+        session.execute("LOCK TABLE busy")
+        told = document(facts("plan", "--sql", "--json", timeout=30))
+        text = facts("plan", "--sql").stdout
+    assert hazards(told) == [("set-not-null", "public.busy", False)]
+    assert "whether it is large is not known" in text
+
+
+def test_what_is_not_there_is_said_to_be_not_known(facts: Migrator, project: Project, target: Target) -> None:
+    write_journal(project, "a1")
+    plain_upgrade(project.folder, target, "a1")
+    project.write_revision("b2", upgrade="op.execute('CREATE INDEX ON elsewhere.book (id)')")
+    assert hazards(document(facts("plan", "--sql", "--json"))) == [
+        ("index-not-concurrently", "elsewhere.book", False)
+    ]
+    assert "not found on this role's search path" in facts("plan", "--sql").stdout
+
+
+def test_a_revision_tells_its_authors_words_and_whether_it_commits_on_the_way(
+    facts: Migrator, project: Project, target: Target
+) -> None:
+    write_journal(project, "a1")
+    plain_upgrade(project.folder, target, "a1")
+    file = project.write_revision(
+        "b2",
+        upgrade="""
+            with op.get_context().autocommit_block():
+                op.create_index('ix', 'journal', ['revision'], postgresql_concurrently=True)
+            """,
+    )
+    file.write_text(file.read_text().replace("Revision ID:", "Run it at night.\n\nRevision ID:"))
+    project.write_revision("c3", upgrade="if revision: op.execute('SELECT 1')")
+    first, second = document(facts("plan", "--sql", "--json"))["pending"]
+    assert first["description"] == "Run it at night."
+    assert first["transactional"] is False
+    assert first["commits_by"].startswith("autocommit_block in line ")
+    assert (first["sql_may_differ"], second["sql_may_differ"]) == (False, True)
+    assert (second["transactional"], second["commits_by"]) == (True, None)
+    text = facts("plan", "--sql").stdout
+    assert "--     Run it at night." in text
+    assert "transactional: no, autocommit_block in line" in text
+    assert "what a run sends may depend on what it finds" in text
+    assert "SHARE UPDATE EXCLUSIVE on public.journal" in text

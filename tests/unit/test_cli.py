@@ -12,7 +12,7 @@ from migrator.errors import ExitCode
 from migrator.settings.definition import ROWS
 
 COMMANDS = [
-    *("run", "gate", "wait", "status", "plan", "diagnose", "check", "verify", "adopt", "ledger"),
+    *("run", "gate", "wait", "status", "plan", "graph", "diagnose", "check", "verify", "adopt", "ledger"),
     *("demo", "settings", "exit-codes", "completion"),
 ]
 ALL_COMMANDS = [*RUNNING, "ledger accept", "demo", "settings", "exit-codes", "completion"]

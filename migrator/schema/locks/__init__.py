@@ -4,6 +4,7 @@ from migrator.schema.locks.hazards import Concern, Hazard, hazards_of
 from migrator.schema.locks.levels import EFFECTS, Mode
 from migrator.schema.locks.names import TableName
 from migrator.schema.locks.reading import Lock, Reading, read
+from migrator.schema.locks.scene import Scene, tables_of
 from migrator.schema.locks.text import Statement, statements_of
 
 __all__ = [
@@ -13,9 +14,11 @@ __all__ = [
     "Lock",
     "Mode",
     "Reading",
+    "Scene",
     "Statement",
     "TableName",
     "hazards_of",
     "read",
     "statements_of",
+    "tables_of",
 ]
