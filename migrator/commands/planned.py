@@ -127,7 +127,7 @@ def _standing(meeting: Meeting) -> str:
     if meeting.is_new:
         return f"{meeting.lock.table} (made by this plan)"
     if meeting.measured is None:
-        return f"{meeting.lock.table} (not found on this role's search path: its size is not known)"
+        return f"{meeting.lock.table} (not found by this role: its size is not known)"
     return f"{meeting.measured} ({_extent(meeting.measured)})"
 
 

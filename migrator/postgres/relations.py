@@ -52,7 +52,12 @@ _SIZE = """CASE WHEN NOT EXISTS (
 _MEASURE = """
 SELECT w.schema, w.name, n.nspname, t.relname, whole.rows, whole.size_bytes
 FROM unnest(%s::text[], %s::text[]) w(schema, name)
-JOIN pg_class named ON named.oid = to_regclass(concat_ws('.', quote_ident(w.schema), quote_ident(w.name)))
+LEFT JOIN pg_namespace told ON told.nspname = w.schema
+JOIN pg_class named ON named.oid = CASE
+    -- asking for what stands in a schema that we may not use is an error
+    WHEN w.schema IS NULL THEN to_regclass(quote_ident(w.name))
+    WHEN has_schema_privilege(told.oid, 'USAGE') THEN to_regclass(format('%%I.%%I', w.schema, w.name))
+END
 LEFT JOIN pg_index i ON i.indexrelid = named.oid
 JOIN pg_class t ON t.oid = coalesce(i.indrelid, named.oid)
 JOIN pg_namespace n ON n.oid = t.relnamespace

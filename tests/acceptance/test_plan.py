@@ -305,7 +305,7 @@ def test_what_is_not_there_is_said_to_be_not_known(facts: Migrator, project: Pro
     assert hazards(document(facts("plan", "--sql", "--json"))) == [
         ("index-not-concurrently", "elsewhere.book", False)
     ]
-    assert "not found on this role's search path" in facts("plan", "--sql").stdout
+    assert "not found by this role: its size is not known" in facts("plan", "--sql").stdout
 
 
 def test_a_revision_tells_its_authors_words_and_whether_it_commits_on_the_way(
