@@ -108,7 +108,7 @@ def _looked(desk: Desk, release: Release) -> _Picture:
 
 
 def _flowchart(picture: _Picture) -> Iterator[str]:
-    yield f"%% {picture.headline}"
+    yield f"%% {' '.join(picture.headline.split())}"
     yield from flowchart(picture.release.graph, picture.release.targets, picture.places)
 
 

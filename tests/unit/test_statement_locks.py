@@ -1,8 +1,12 @@
 """Locks and hazards by the text of a statement: its many spellings, and what is not known."""
 
+from pathlib import Path
+
 import pytest
 
 from migrator.schema.locks import Mode, TableName, hazards_of, read, statements_of
+from migrator.schema.locks.filling import FILLING
+from migrator.schema.locks.rules import RULES
 
 
 def locks(sql: str) -> dict[str, str]:
@@ -184,3 +188,8 @@ def test_each_action_has_hazards_of_its_own_and_a_partition_is_meant_itself() ->
 
 def test_every_mode_is_one_of_postgres() -> None:
     assert [one.strength for one in Mode] == list(range(8))
+
+
+def test_every_hazard_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
+    assert [one for one in [FILLING, *(rule.id for rule in RULES)] if f"`{one}`" not in page] == []
