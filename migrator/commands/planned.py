@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from migrator.history.promise import Promise
@@ -57,7 +58,8 @@ class Planned:
             return "\n".join([*lines, f"-- {_in_one_line(self.untold)}"])
         if self.promise.decides:
             lines.append(f"-- {_DECIDES}")
-        met = [line for found in self.foreseen for line in _lines(found)]
+        told = (one for one in self.foreseen if not one.is_alembics)
+        met = [line for _, alike in groupby(told, _kind) for line in _lines(*alike)]
         return "\n".join([*lines, self.sql, *(f"-- {line}" for line in (["locks:", *met] if met else []))])
 
     def _about(self) -> Iterator[str]:
@@ -103,12 +105,18 @@ def _danger(danger: Danger) -> dict[str, Any]:
     }
 
 
-def _lines(found: Foreseen) -> Iterator[str]:
-    """One statement's locks and hazards; nothing of what only Alembic's own rows are touched by."""
-    if found.is_alembics or not (found.meetings or found.unknown or found.dangers):
+def _kind(found: Foreseen) -> tuple[Any, ...]:
+    """What statements have in common that are told of once: a revision may insert rows by the thousand."""
+    return found.statement.split()[:2], found.meetings, found.dangers, found.unknown
+
+
+def _lines(found: Foreseen, *more: Foreseen) -> Iterator[str]:
+    """What a statement, and those after it that are like it, would meet; nothing if that is nothing."""
+    if not (found.meetings or found.unknown or found.dangers):
         return
     words = _in_one_line(found.statement)
-    yield f"  {words if len(words) <= _MOST_SHOWN else words[: _MOST_SHOWN - 1] + '…'}"
+    shown = words if len(words) <= _MOST_SHOWN else words[: _MOST_SHOWN - 1] + "…"
+    yield f"  {shown}{f'  (and {len(more)} more like it)' if more else ''}"
     for one in found.meetings:
         yield f"    {one.lock.mode} on {_standing(one)}: {EFFECTS[one.lock.mode]}"
     if found.unknown:

@@ -333,3 +333,20 @@ def test_a_revision_tells_its_authors_words_and_whether_it_commits_on_the_way(
     assert "transactional: no, autocommit_block in line" in text
     assert "what a run sends may depend on what it finds" in text
     assert "SHARE UPDATE EXCLUSIVE on public.journal" in text
+
+
+def test_statements_that_are_alike_are_told_of_once(
+    facts: Migrator, project: Project, target: Target
+) -> None:
+    write_journal(project, "a1")
+    plain_upgrade(project.folder, target, "a1")
+    project.write_revision(
+        "b2",
+        upgrade="""
+            rows = [{'revision': str(number)} for number in range(2000)]
+            op.bulk_insert(sa.table('journal', sa.column('revision', sa.Text)), rows)
+            """,
+    )
+    text = facts("plan", "--sql").stdout.partition("-- locks:")[2]
+    assert "(and 1999 more like it)" in text
+    assert text.count("ROW EXCLUSIVE on public.journal") == 1
