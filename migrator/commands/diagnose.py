@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from migrator import __version__
@@ -65,26 +66,29 @@ def _chosen(checks: Sequence[Check], only: Sequence[str], *, deep: bool) -> tupl
 
 
 def _lines(answers: Sequence[Answer]) -> Iterator[str]:
-    section = None
-    for one in answers:
-        if one.check.section != section:
-            yield from ([""] if section else [])
-            section = one.check.section
-            yield section
-        yield from _told(one)
-    yield ""
+    for number, (section, group) in enumerate(groupby(answers, lambda one: one.check.section)):
+        yield from ([""] if number else [])
+        yield section
+        # What hinders several checks is told once.
+        for _, alike in groupby(group, _hindrance):
+            yield from _told(tuple(alike))
     counts = _counts(answers)
+    yield ""
     yield (
         f"{counted(len(answers), 'finding')}: {counts[Verdict.PASS]} passed, {counts[Verdict.WARN]} warned, "
         f"{counts[Verdict.FAIL]} failed, {counts[Verdict.IMPOSSIBLE]} not possible"
     )
 
 
-def _told(one: Answer) -> Iterator[str]:
+def _hindrance(one: Answer) -> object:
+    return one.finding.seen if one.finding.verdict is Verdict.IMPOSSIBLE else id(one)
+
+
+def _told(alike: Sequence[Answer]) -> Iterator[str]:
     """One line for a pass, more for what somebody has to read."""
-    finding = one.finding
-    question = one.check.id.partition(".")[2]
-    yield f"  {_SHOUTED[finding.verdict]:<4}  {question:<14} {_flat(finding.seen)}"
+    finding = alike[0].finding
+    questions = ", ".join(dict.fromkeys(one.check.id.partition(".")[2] for one in alike))
+    yield f"  {_SHOUTED[finding.verdict]:<4}  {questions:<14} {_flat(finding.seen)}"
     if finding.verdict is Verdict.PASS:
         return
     for word, text in (("why", finding.why), ("remedy", finding.remedy)):

@@ -47,6 +47,14 @@ def test_a_person_reads_one_line_for_a_pass_and_the_remedy_of_the_rest(
     assert target.password not in result.stdout
 
 
+def test_what_hinders_several_checks_is_told_once(migrator: Migrator, target: Target) -> None:
+    url = target.at(HOST, free_port()).url
+    result = migrator("diagnose", "--only", "connection", MIGRATOR_LOG_FORMAT="text", DATABASE_URL=url)
+    assert "  n/a   pooler, primary, clock no session can be opened: see connection.login" in result.stdout
+    assert result.stdout.count("no session can be opened") == 1
+    assert result.stdout.splitlines()[-1].endswith("2 failed, 4 not possible")
+
+
 def test_an_unknown_check_is_exit_2_and_says_which_there_are(migrator: Migrator) -> None:
     result = migrator("diagnose", "--only", "server.size", "sever", MIGRATOR_LOG_FORMAT="text")
     assert (result.exit_code, result.stdout) == (2, "")

@@ -1,6 +1,7 @@
 """The packages: what the worker's interpreter has of what the project's migrations import."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from shlex import quote
 
@@ -16,8 +17,17 @@ _RANGES = {"alembic": ((1, 8), (1, 20)), "sqlalchemy": ((1, 4), (2, 1))}
 _DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "asyncpg": "asyncpg"}
 
 
-def _asked(patient: Patient, *names: str) -> Installed:
-    return installed(_python(patient), patient.environ, names)
+_ASKED = (*_RANGES, *_DRIVERS, "greenlet")
+
+
+def _answer(patient: Patient) -> Installed:
+    return _asked_once(_python(patient), tuple(patient.environ.items()))
+
+
+@lru_cache(maxsize=1)
+def _asked_once(python: Path, environ: tuple[tuple[str, str], ...]) -> Installed:
+    """Importing them all takes a second, which is enough for all checks of this section."""
+    return installed(python, dict(environ), _ASKED)
 
 
 def _python(patient: Patient) -> Path:
@@ -28,7 +38,7 @@ def _python(patient: Patient) -> Path:
 def _interpreter(patient: Patient) -> Iterator[Finding]:
     python = _python(patient)
     try:
-        found = installed(python, patient.environ, ())
+        found = _answer(patient)
     except MigratorError as error:
         yield failed(error.message, why="the worker cannot be started: exit 13", remedy=error.remedy)
         return
@@ -55,7 +65,7 @@ def _sqlalchemy(patient: Patient) -> Iterator[Finding]:
 
 def _of_range(name: str, patient: Patient) -> Finding:
     python = _python(patient)
-    found = _asked(patient, name).packages[name]
+    found = _answer(patient).packages[name]
     oldest, newest = _RANGES[name]
     supported = f"{_dotted(oldest)} to {_dotted(newest)}"
     facts = {"package": name, "package_version": found.version, "python": str(python)}
@@ -100,7 +110,7 @@ def _missing(name: str, found: Package, python: str, requirement: str) -> Findin
 def _driver(patient: Patient) -> Iterator[Finding]:
     """The one that the URL asks for; where none does, any that SQLAlchemy can use."""
     python = str(_python(patient))
-    answer = _asked(patient, "sqlalchemy", *_DRIVERS)
+    answer = _answer(patient)
     asked = _asked_for(patient)
     yield _named(*asked, answer, python) if asked else _any(answer, python)
     yield from _greenlet(patient, python)
@@ -158,7 +168,7 @@ def _greenlet(patient: Patient, python: str) -> Iterator[Finding]:
         return
     if not is_async(project):
         return
-    found = _asked(patient, "greenlet").packages["greenlet"]
+    found = _answer(patient).packages["greenlet"]
     if found.error is not None:
         yield _missing("greenlet", found, python, "sqlalchemy[asyncio]")
 
