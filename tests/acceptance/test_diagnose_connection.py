@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from migrator.demo.cluster import HOST, Cluster
+from migrator.demo.cluster import HOST, Cluster, free_port
 from tests.support.certificates import speak_tls
 from tests.support.diagnosed import diagnose
 from tests.support.pgbouncer import PgBouncer
@@ -216,6 +216,20 @@ class TestWritable:
             for statement in finding["remedy"].splitlines():
                 session.execute(statement.encode())
         assert diagnose(migrator, "connection.primary").verdict("connection.primary") == "pass"
+
+    def test_a_standby_until_it_is_promoted(self, migrator: Migrator) -> None:
+        with Cluster.start(binaries(18)) as cluster, target_on(cluster) as target:
+            _as_superuser(target, "COPY (SELECT '') TO PROGRAM 'cat > standby.signal'")
+            cluster.restart()
+            found = diagnose(migrator, "connection", "server", DATABASE_URL=target.url)
+            several = target.url.replace(f"@{HOST}:", f"@{HOST}:{free_port()},{HOST}:")
+            of_several = diagnose(migrator, LOGIN, DATABASE_URL=several).of(LOGIN)
+            _as_superuser(target, "SELECT pg_promote()")
+            promoted = diagnose(migrator, "connection", DATABASE_URL=target.url)
+        assert found.of("connection.primary")["seen"].startswith("the server is in recovery")
+        assert found.verdict("server.version") == "pass"
+        assert (of_several["verdict"], "primary" in of_several["remedy"]) == ("fail", True), of_several
+        assert promoted.verdict("connection.primary") == "pass"
 
 
 def test_a_clock_that_is_wrong(migrator: Migrator, tmp_path: Path) -> None:

@@ -300,6 +300,11 @@ _REFUSALS = (
         "see connection.tls",
     ),
     (
+        r"session is read-only|in hot standby mode|server is in recovery",
+        "none of the hosts is a writable primary: a failover may be under way",
+        "add the primary's host to the URL, or wait for the failover: SELECT pg_is_in_recovery();",
+    ),
+    (
         r"translate host name|refused|timeout expired",
         "nobody answers at that address",
         "see connection.names and connection.tcp",
