@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from migrator.backup.estimate import estimated
+from migrator.backup.estimate import Estimate, estimated
 from migrator.backup.moment import Moment
 from migrator.backup.patterns import idle_patterns
 from migrator.backup.readable import refuse_unreadable
@@ -27,14 +27,18 @@ def refuse_too_large(moment: Moment, most_bytes: int | None) -> None:
 def refuse_unready(session: Session, scope: Scope, store: Store, events: Events) -> None:
     """Raise `PolicyRefused` where a dump in this session's snapshot would not hold everything, or not fit."""
     refuse_unreadable(session, scope.missing)
-    alike = [one for one in take_stock_of(store).manifests if one.missing == scope.missing]
-    size = _table_bytes(session, scope)
-    expected = estimated(size, scope.moment.database_size_bytes, alike)
+    expected = expected_size(session, scope, store)
     try:
         store.refuse_unusable(expected.most_bytes)
     except PolicyRefused as refusal:
         store.refuse_unusable(expected.least_bytes)
         events.record("hazard.found", f"the backup may not fit: {refusal.message}", level="warning")
+
+
+def expected_size(session: Session, scope: Scope, store: Store) -> Estimate:
+    """How large the backup may become, by those in the store, else by the tables."""
+    alike = [one for one in take_stock_of(store).manifests if one.missing == scope.missing]
+    return estimated(_table_bytes(session, scope), scope.moment.database_size_bytes, alike)
 
 
 def tell_idle_patterns(moment: Moment, patterns: Sequence[str], events: Events) -> None:

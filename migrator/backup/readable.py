@@ -51,22 +51,30 @@ _REMEDIES = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Hidden:
+class Hidden:
+    """What the role cannot read all of; `reason` is policy, schema, privilege, or object."""
+
     kind: str
     name: str
     reason: str
 
     def __str__(self) -> str:
+        """Name it with its kind."""
         return self.name if self.kind == "table" else f"{self.kind} {self.name}"
 
 
-def refuse_unreadable(session: Session, left_out: Collection[str] = ()) -> None:
-    """Raise `PolicyRefused` naming what a dump by this role would break on or silently cut short.
+def hidden_from_dump(session: Session, left_out: Collection[str] = ()) -> tuple[Hidden, ...]:
+    """What a dump by this role would break on or silently cut short.
 
     Rows of the tables that are left out need not be seen, but the tables must be.
     """
-    found = [_Hidden(*row) for row in (*session.rows(_RELATIONS), *session.rows(_LARGE_OBJECTS))]
-    hidden = [one for one in found if not (one.reason == "policy" and one.name in left_out)]
+    found = [Hidden(*row) for row in (*session.rows(_RELATIONS), *session.rows(_LARGE_OBJECTS))]
+    return tuple(one for one in found if not (one.reason == "policy" and one.name in left_out))
+
+
+def refuse_unreadable(session: Session, left_out: Collection[str] = ()) -> None:
+    """Raise `PolicyRefused` naming what is hidden from a dump by this role."""
+    hidden = hidden_from_dump(session, left_out)
     if not hidden:
         return
     more = f" and {len(hidden) - _MOST_NAMED} more" if len(hidden) > _MOST_NAMED else ""

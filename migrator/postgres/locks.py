@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from migrator.model import VersionTable
@@ -91,6 +92,26 @@ def blockers(session: Session, pids: Iterable[int]) -> tuple[Blocker, ...]:
 _BLOCKER = """a.pid, a.usename, a.application_name, host(a.client_addr), a.state,
             extract(epoch FROM clock_timestamp() - a.xact_start)::float8,
             left(regexp_replace(a.query, '\\s+', ' ', 'g'), 400)"""
+
+
+def transactions(session: Session, at_least: timedelta) -> tuple[Blocker, ...]:
+    """The client sessions of this database that are in a transaction for so long, the oldest first."""
+    rows = session.rows(
+        f"""
+        SELECT {_BLOCKER},
+            (SELECT string_agg(DISTINCT l.mode || ' on ' || l.relation::regclass, ', ')
+             FROM pg_locks l WHERE l.pid = a.pid AND l.granted AND l.locktype = 'relation'
+             AND l.database = a.datid
+             AND l.relation IN (SELECT oid FROM pg_class WHERE relkind IN ('r', 'p', 'm')
+                                AND relnamespace <> 'pg_catalog'::regnamespace))
+        FROM pg_stat_activity a
+        WHERE a.datname = current_database() AND a.backend_type = 'client backend'
+        AND a.pid <> pg_backend_pid() AND a.xact_start < clock_timestamp() - %s::interval
+        ORDER BY a.xact_start
+        """,  # noqa: S608 - our own texts
+        [at_least],
+    )
+    return tuple(Blocker(*row) for row in rows)
 
 
 def awaited_locks(session: Session, pids: Iterable[int]) -> frozenset[TableLock]:
