@@ -9,6 +9,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from migrator.errors import RevisionsInvalid
@@ -40,6 +41,59 @@ def read_revisions(project: Project) -> tuple[Revision, ...] | None:
             return tuple(_read(path) for path in _paths(project))
     except (_Uncertain, OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file that Alembic takes for a revision, and what it declares.
+
+    Without a revision `why` says what is wrong with it; empty, where only running it would tell.
+    """
+
+    path: Path
+    revision: Revision | None = None
+    why: str = ""
+
+
+def read_each(project: Project) -> tuple[File, ...]:
+    """Read the files one by one, whatever is wrong with others. Raises `RevisionsInvalid` for a folder."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as above
+            return tuple(_read_one(Path(path)) for path in _paths(project))
+    except _Uncertain:
+        return ()
+    except OSError as error:
+        raise RevisionsInvalid(
+            f"the folder {error.filename} cannot be listed: {error.strerror}",
+            remedy="ship the folder with the image, or correct script_location or version_locations",
+        ) from error
+
+
+def syntax_error(path: Path) -> str | None:
+    """Where this Python cannot read a file, its last line included; None if it can."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as above
+            _parsed(path.read_bytes())
+    except SyntaxError as error:
+        return f"line {error.lineno}: {error.msg}"
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
+        return str(error)
+    return None
+
+
+def _read_one(path: Path) -> File:
+    try:
+        return File(path, _read(str(path)))
+    except SyntaxError:
+        return File(path)
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
+        return File(path, why=f"it cannot be read: {error}")
+    except _Uncertain:
+        text = path.read_bytes()
+        declares = any(word in text for word in (*_LATER_CHANGES, *_REACHES_NAMESPACE))
+        return File(path, why="" if declares or _STAR_IMPORT.search(text) else "it declares no revision")
 
 
 def revision_digest(revision: Revision) -> str:
