@@ -50,15 +50,20 @@ class InvalidIndex:
         return f"DROP INDEX CONCURRENTLY {quoted(self.schema)}.{quoted(self.name)}"
 
     @property
-    def remedy(self) -> str:
-        """What somebody does about it: nobody knows whether it is still wanted.
+    def repair_statement(self) -> str:
+        """The SQL that builds it; what is only the rest of a rebuild is dropped.
 
         Source: PostgreSQL, REINDEX, "Rebuilding Indexes Concurrently".
         """
         if _REINDEXED.search(self.name):
             return self.drop_statement
-        rebuild = f"REINDEX INDEX CONCURRENTLY {quoted(self.schema)}.{quoted(self.name)}"
-        return f"{rebuild}, or {self.drop_statement}"
+        return f"REINDEX INDEX CONCURRENTLY {quoted(self.schema)}.{quoted(self.name)}"
+
+    @property
+    def remedy(self) -> str:
+        """What somebody does about it: nobody knows whether it is still wanted."""
+        ways = dict.fromkeys((self.repair_statement, self.drop_statement))
+        return ", or ".join(ways)
 
 
 def read_version_rows(session: Session, tables: Iterable[VersionTable]) -> tuple[VersionRows, ...]:

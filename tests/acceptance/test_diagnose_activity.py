@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -15,6 +16,11 @@ from tests.support.project import Project
 from tests.support.runner import Migrator
 from tests.support.target import Target, target_on
 from tests.support.waiting import eventually
+
+# The same with limits that nobody need wait for.
+LONG = partial(activity.long_transactions, longest=timedelta(0))
+IDLE = partial(activity.idle_transactions, longest=timedelta(0))
+SLOTS = partial(activity.slots, most_bytes=0)
 
 
 def verdicts(migrator: Migrator, id_: str) -> list[Verdict]:
@@ -30,48 +36,40 @@ def test_an_idle_database_is_in_nobodys_way(migrator: Migrator, project: Project
 
 def test_a_long_transaction_is_named_and_the_remedy_ends_it(migrator: Migrator, target: Target) -> None:
     patient = patient_of(migrator)
-    at_once = timedelta(0)
     target.execute("CREATE TABLE notes (words text)")
     with closing(target.connect(application_name="nightly report")) as session:
         session.pgconn.send_query(b"BEGIN; LOCK notes IN SHARE MODE; SELECT pg_sleep(600), 'a secret'")
         session.pgconn.flush()
-        assert eventually(
-            lambda: [one.verdict for one in activity.long_transactions(patient, at_once)] == [Verdict.WARN]
-        )
-        (found,) = activity.long_transactions(patient, at_once)
+        assert eventually(lambda: [one.verdict for one in asked(LONG, patient)] == [Verdict.WARN])
+        (found,) = asked(LONG, patient)
         assert f"nightly report (pid {session.info.backend_pid}, role {target.user}" in found.seen
         assert "ShareLock on notes" in found.seen
         assert "a secret" not in str(found)
         assert verdicts(migrator, "activity.idle") == [Verdict.PASS]
         assert verdicts(migrator, "activity.transactions") == [Verdict.PASS]  # it is not a minute old
         target.execute(found.remedy)
-        assert eventually(
-            lambda: [one.verdict for one in activity.long_transactions(patient, at_once)] == [Verdict.PASS]
-        )
+        assert eventually(lambda: [one.verdict for one in asked(LONG, patient)] == [Verdict.PASS])
 
 
 def test_a_session_that_is_idle_in_a_transaction_is_named_and_the_remedy_ends_it(
     migrator: Migrator, target: Target
 ) -> None:
     patient = patient_of(migrator)
-    at_once = timedelta(0)
     target.execute("CREATE TABLE notes (words text)")
     with closing(target.connect()) as session:
         session.execute("BEGIN")
         session.execute("SELECT * FROM notes")
-        (found,) = activity.idle_transactions(patient, at_once)
+        (found,) = asked(IDLE, patient)
         assert found.verdict is Verdict.WARN
         assert "AccessShareLock on notes" in found.seen
         target.execute(found.remedy)
-        assert eventually(
-            lambda: [one.verdict for one in activity.idle_transactions(patient, at_once)] == [Verdict.PASS]
-        )
+        assert eventually(lambda: [one.verdict for one in asked(IDLE, patient)] == [Verdict.PASS])
 
 
 def test_what_is_hidden_from_the_role_is_said(migrator: Migrator, target: Target) -> None:
     with target.admin() as session:
         session.execute("BEGIN")
-        (found,) = activity.idle_transactions(patient_of(migrator), timedelta(0))
+        (found,) = asked(IDLE, patient_of(migrator))
     assert found.verdict is Verdict.PASS
     assert "1 session hidden from this role" in found.seen
 
@@ -111,12 +109,12 @@ def test_a_replication_slot_that_holds_wal_is_named_and_the_remedy_drops_it(
         session.execute("SELECT pg_create_physical_replication_slot(%s, true)", [name])
         session.execute("SELECT pg_switch_wal()")
         session.execute("CHECKPOINT")
-        found = [one for one in activity.slots(patient, 0) if one.facts.get("slot") == name]
+        found = [one for one in asked(SLOTS, patient) if one.facts.get("slot") == name]
         assert [one.verdict for one in found] == [Verdict.WARN]
         assert f"slot {name}, used by nobody, keeps " in found[0].seen
         assert verdicts(migrator, "activity.slots") == [Verdict.PASS]  # it is not a gigabyte
         session.execute(found[0].remedy.encode())
-        assert not [one for one in activity.slots(patient, 0) if one.facts.get("slot") == name]
+        assert not [one for one in asked(SLOTS, patient) if one.facts.get("slot") == name]
 
 
 def test_another_runner_and_what_it_waits_for_are_named(

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,19 +42,37 @@ def patient_of(migrator: Migrator, **environ: str | None) -> Patient:
     merged = {name: value for name, value in {**migrator.environ, **environ}.items() if value is not None}
     desk = _desk(merged, migrator.folder)
 
-    def session() -> Session:
-        opened = desk.connector.reopen("the diagnosis")
-        opened.rows(_READ_ONLY)
-        return opened
+    session = Sessions(desk)
 
     def release() -> Release:
         return load(desk)
 
     def sight() -> Sight:
-        with session() as opened:
-            return judge(peek(opened, release()), release())
+        return judge(peek(session(), release()), release())
 
     return Patient(desk, merged, session, release, sight)
+
+
+class Sessions:
+    """One session for as long as something is asked, as a section has."""
+
+    def __init__(self, desk: Desk) -> None:
+        """Nothing is open yet."""
+        self._desk = desk
+        self._open: Session | None = None
+
+    def __call__(self) -> Session:
+        """The session."""
+        if self._open is None:
+            self._open = self._desk.connector.reopen("the diagnosis")
+            self._open.rows(_READ_ONLY)
+        return self._open
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
 
 
 def _desk(environ: Mapping[str, str], folder: Path) -> Desk:
@@ -73,13 +91,16 @@ def _desk(environ: Mapping[str, str], folder: Path) -> Desk:
     )
 
 
-def asked(check: Check, patient: Patient) -> list[Finding]:
+def asked(check: Check | Callable[[Patient], Iterable[Finding]], patient: Patient) -> list[Finding]:
     """The answers; what could not be looked at is one too, as for the command."""
     try:
-        found = list(check.ask(patient))
+        found = list((check.ask if isinstance(check, Check) else check)(patient))
     except MigratorError as error:
         return [Finding(Verdict.IMPOSSIBLE, error.message, remedy=error.remedy)]
-    assert found, f"{check.id} answered nothing"
+    finally:
+        assert isinstance(patient.session, Sessions)
+        patient.session.close()
+    assert found, "nothing was answered"
     for one in found:
         assert one.seen
         assert one.verdict in {Verdict.PASS, Verdict.IMPOSSIBLE} or (one.why and one.remedy)

@@ -20,9 +20,9 @@ _MOST_WAL_BYTES = 1 << 30
 
 def long_transactions(patient: Patient, longest: timedelta = _LONG) -> Iterator[Finding]:
     """Transactions at work for longer than this."""
-    with patient.session() as session:
-        found = [one for one in transactions(session, longest) if not _is_idle(one)]
-        hidden = _hidden(session)
+    session = patient.session()
+    found = [one for one in transactions(session, longest) if not _is_idle(one)]
+    hidden = _hidden(session)
     for one in found:
         yield warned(
             f"a transaction runs for longer than {_shown(longest)}: {one}",
@@ -37,9 +37,9 @@ def long_transactions(patient: Patient, longest: timedelta = _LONG) -> Iterator[
 
 def idle_transactions(patient: Patient, longest: timedelta = _IDLE) -> Iterator[Finding]:
     """Transactions in which nothing happens."""
-    with patient.session() as session:
-        found = [one for one in transactions(session, longest) if _is_idle(one)]
-        hidden = _hidden(session)
+    session = patient.session()
+    found = [one for one in transactions(session, longest) if _is_idle(one)]
+    hidden = _hidden(session)
     for one in found:
         yield warned(
             f"a session is idle in a transaction: {one}",
@@ -73,11 +73,11 @@ def _hidden(session: Session) -> str:
 
 
 def _prepared(patient: Patient) -> Iterator[Finding]:
-    with patient.session() as session:
-        rows = session.rows(
-            "SELECT gid, owner::text, extract(epoch FROM clock_timestamp() - prepared)::float8, "
-            "quote_literal(gid) FROM pg_prepared_xacts WHERE database = current_database() ORDER BY prepared"
-        )
+    session = patient.session()
+    rows = session.rows(
+        "SELECT gid, owner::text, extract(epoch FROM clock_timestamp() - prepared)::float8, "
+        "quote_literal(gid) FROM pg_prepared_xacts WHERE database = current_database() ORDER BY prepared"
+    )
     for gid, owner, age, literal in rows:
         yield warned(
             f"transaction {gid} of {owner} is prepared for {age:.0f} s",
@@ -91,10 +91,10 @@ def _prepared(patient: Patient) -> Iterator[Finding]:
 
 
 def _wraparound(patient: Patient) -> Iterator[Finding]:
-    with patient.session() as session:
-        rows = session.rows(_VACUUMED)
-        state = patient.sight().state
-        altered = altered_tables(session, state.pending if state else ()).known
+    session = patient.session()
+    rows = session.rows(_VACUUMED)
+    state = patient.sight().state
+    altered = altered_tables(session, state.pending if state else ()).known
     found = [(pid, oid, name) for pid, oid, name in rows if oid in {one.oid for one in altered}]
     for pid, _, name in found:
         yield warned(
@@ -122,8 +122,8 @@ AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()
 
 def slots(patient: Patient, most_bytes: int = _MOST_WAL_BYTES) -> Iterator[Finding]:
     """Replication slots for which the server keeps more WAL than this."""
-    with patient.session() as session:
-        rows = session.rows(_SLOTS, [most_bytes])
+    session = patient.session()
+    rows = session.rows(_SLOTS, [most_bytes])
     for name, kind, active, size_bytes, drop in rows:
         use = "in use" if active else "used by nobody"
         yield warned(
@@ -151,9 +151,9 @@ FROM (
 
 
 def _runners(patient: Patient) -> Iterator[Finding]:
-    with patient.session() as session:
-        leading = who_leads(session)
-        working = working_sessions(session)
+    session = patient.session()
+    leading = who_leads(session)
+    working = working_sessions(session)
     if leading is not None:
         yield warned(
             f"another runner is at work: {leading}",
@@ -174,8 +174,8 @@ def _runners(patient: Patient) -> Iterator[Finding]:
 
 
 def _blocked(patient: Patient) -> Iterable[Finding]:
-    with patient.session() as session:
-        found = blockers(session, working_sessions(session))
+    session = patient.session()
+    found = blockers(session, working_sessions(session))
     if not found:
         return [passed("no migration waits for a lock")]
     return [

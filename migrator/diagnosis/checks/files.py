@@ -253,11 +253,11 @@ def _reach(patient: Patient) -> Iterator[Finding]:
 def _edited(patient: Patient) -> Iterator[Finding]:
     desk = patient.desk
     state = patient.sight().state
-    with patient.session() as session:
-        if ledger_access(session) is not Access.READABLE:
-            yield impossible("there is no ledger that this role may read: what was applied is not known")
-            return
-        recorded = read_digests(session, ALGORITHM)
+    session = patient.session()
+    if ledger_access(session) is not Access.READABLE:
+        yield impossible("there is no ledger that this role may read: what was applied is not known")
+        return
+    recorded = read_digests(session, ALGORITHM)
     edited = edited_since(recorded, patient.release().graph, state.heads if state else ())
     if not edited:
         yield passed("no revision was edited after it was applied, as far as the ledger knows")

@@ -8,7 +8,7 @@ from migrator.backup.readable import Hidden, hidden_from_dump
 from migrator.diagnosis.finding import Check, Finding, failed, impossible, passed, warned
 from migrator.diagnosis.mentions import Table, altered_tables
 from migrator.diagnosis.patient import Patient
-from migrator.errors import AccessDenied
+from migrator.errors import AccessDenied, MigratorError
 from migrator.history.state import StateName
 from migrator.ledger import read_ledger
 from migrator.model import VersionTable
@@ -22,16 +22,16 @@ _CHANGES = frozenset({StateName.PENDING, StateName.FRESH, StateName.UNVERSIONED}
 
 def _connect(patient: Patient) -> Iterator[Finding]:
     try:
-        with patient.session() as session:
-            role = _role(session)
-    except AccessDenied as error:
+        role = _role(patient.session())
+    except MigratorError as error:
+        refusal = error if isinstance(error, AccessDenied) else error.__cause__
         # A wrong password looks alike but for its words, and is no privilege.
-        if "permission denied for database" not in error.message:
+        if not (isinstance(refusal, AccessDenied) and "permission denied for database" in refusal.message):
             raise
         dsn = patient.desk.dsn
         database, user = quoted(dsn.database or dsn.user or ""), quoted(dsn.user or "")
         yield failed(
-            error.message,
+            refusal.message,
             why="without CONNECT the role does not even see the database",
             remedy=f"GRANT CONNECT ON DATABASE {database} TO {user}",
         )
@@ -42,11 +42,11 @@ def _connect(patient: Patient) -> Iterator[Finding]:
 def _create(patient: Patient) -> Iterator[Finding]:
     """CREATE in the schema of the version table, or where one would be made."""
     tables, changes = _version_tables(patient)
-    with patient.session() as session:
-        role = _role(session)
-        schemas = {one.schema for one in tables} or {None}
-        found = {schema or session.value("SELECT current_schema()") for schema in schemas}
-        refused = [one for one in sorted(map(str, found)) if not session.value(_MAY_CREATE, [one])]
+    session = patient.session()
+    role = _role(session)
+    schemas = {one.schema for one in tables} or {None}
+    found = {schema or session.value("SELECT current_schema()") for schema in schemas}
+    refused = [one for one in sorted(map(str, found)) if not session.value(_MAY_CREATE, [one])]
     for schema in refused:
         yield (failed if changes else warned)(
             f"the role {role} may not create anything in schema {schema}",
@@ -84,9 +84,9 @@ def _ownership(patient: Patient) -> Iterator[Finding]:
     if not state.pending:
         yield passed("no revision is pending: no table will be altered")
         return
-    with patient.session() as session:
-        role = _role(session)
-        altered = altered_tables(session, state.pending)
+    session = patient.session()
+    role = _role(session)
+    altered = altered_tables(session, state.pending)
     foreign = [one for one in altered.known if not one.is_ours]
     for one in foreign:
         yield failed(
@@ -126,10 +126,10 @@ def _readable(patient: Patient) -> Iterator[Finding]:
     if settings.backup == "off" or settings.backup_command:
         yield passed("no dump is to be taken: whatever the role cannot read does not matter")
         return
-    with patient.session() as session:
-        role = _role(session)
-        out = tables_left_out(tables_of(session), settings.backup_exclude_data, keep=())
-        hidden = hidden_from_dump(session, [one.shown for one in out])
+    session = patient.session()
+    role = _role(session)
+    out = tables_left_out(tables_of(session), settings.backup_exclude_data, keep=())
+    hidden = hidden_from_dump(session, [one.shown for one in out])
     if not hidden:
         yield passed(f"the role {role} can read all that a backup must hold")
         return
@@ -157,15 +157,15 @@ def _ledger(patient: Patient) -> Iterator[Finding]:
     if not patient.desk.settings.ledger:
         yield passed("MIGRATOR_LEDGER=off: none is to be kept")
         return
-    with patient.session() as session:
-        role = _role(session)
-        may_keep = read_ledger(session, "").may_keep
-        owner = session.rows(
-            "SELECT pg_get_userbyid(coalesce(c.relowner, n.nspowner))::text FROM pg_namespace n "
-            "LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = 'version_table' "
-            "WHERE n.nspname = 'migrator'"
-        )
-        database = session.database
+    session = patient.session()
+    role = _role(session)
+    may_keep = read_ledger(session, "").may_keep
+    owner = session.rows(
+        "SELECT pg_get_userbyid(coalesce(c.relowner, n.nspowner))::text FROM pg_namespace n "
+        "LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = 'version_table' "
+        "WHERE n.nspname = 'migrator'"
+    )
+    database = session.database
     if may_keep:
         yield passed(f"the role {role} may keep the ledger")
         return
@@ -187,12 +187,11 @@ def _scratch(patient: Patient) -> Iterator[Finding]:
     if settings.scratch_database_url is not None:
         yield passed("scratch databases are made where MIGRATOR_SCRATCH_DATABASE_URL says")
         return
-    with patient.session() as session:
-        role = _role(session)
-        may = session.value(
-            "SELECT bool_or(rolsuper OR rolcreatedb) FROM pg_roles "
-            "WHERE rolname IN (current_user, session_user)"
-        )
+    session = patient.session()
+    role = _role(session)
+    may = session.value(
+        "SELECT bool_or(rolsuper OR rolcreatedb) FROM pg_roles WHERE rolname IN (current_user, session_user)"
+    )
     if may:
         yield passed(f"the role {role} may create scratch databases")
         return
@@ -210,12 +209,12 @@ def _scratch(patient: Patient) -> Iterator[Finding]:
 
 
 def _stats(patient: Patient) -> Iterator[Finding]:
-    with patient.session() as session:
-        role = _role(session)
-        may = session.value(
-            "SELECT pg_has_role('pg_read_all_stats', 'USAGE') OR rolsuper FROM pg_roles "
-            "WHERE rolname = current_user"
-        )
+    session = patient.session()
+    role = _role(session)
+    may = session.value(
+        "SELECT pg_has_role('pg_read_all_stats', 'USAGE') OR rolsuper FROM pg_roles "
+        "WHERE rolname = current_user"
+    )
     if may:
         yield passed(f"the role {role} sees what other sessions do")
         return
