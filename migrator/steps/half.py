@@ -1,16 +1,20 @@
 """Half: what a revision committed before it died is told; it is repeated only where that is certain."""
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from migrator.errors import MigrationFailed
 from migrator.history.halves import standing
+from migrator.history.release import Release
 from migrator.history.repeating import brief, indexes_in_doubt, why_uncertain
 from migrator.history.undoing import undo_of
 from migrator.ledger.halves import HalfApplied, read_half_applied
 from migrator.postgres.catalog import InvalidIndex, index_validity
+from migrator.postgres.session import Session
+from migrator.steps.edited import shown_file
 from migrator.steps.keep import asked, written
 from migrator.steps.leadership import Leadership
 from migrator.steps.plan import builds_index
@@ -19,7 +23,7 @@ _NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class Half:
     """One note of the ledger, with what stands of it now; `why` it may not simply be run again, if so."""
 
     half: HalfApplied
@@ -98,7 +102,8 @@ def look_for_halves(leadership: Leadership, *, retry: bool) -> None:
     halves = standing(noted, leadership.sight, leadership.release)
     if not halves:
         return
-    found = _judged(leadership, halves)
+    with desk.connector.reopen("the indexes that were being built") as session:
+        found = judged_halves(session, leadership.release, halves, leadership.invalid, desk.cwd)
     for one in found:
         ending = "" if one.why else "; it is certain that all of it may be run again"
         desk.events.record("hazard.found", one.message + ending, level="warning", **one.facts)
@@ -115,22 +120,28 @@ def look_for_halves(leadership: Leadership, *, retry: bool) -> None:
             )
 
 
-def _judged(leadership: Leadership, halves: tuple[HalfApplied, ...]) -> list[_Found]:
+def judged_halves(
+    session: Session,
+    release: Release,
+    halves: Collection[HalfApplied],
+    invalid_now: Collection[InvalidIndex],
+    cwd: Path,
+) -> list[Half]:
+    """What stands of each now, and whether it is certain that its revision may be run again."""
     names = frozenset().union(*map(indexes_in_doubt, halves))
-    with leadership.desk.connector.reopen("the indexes that were being built") as session:
-        validity = index_validity(session, names)
+    validity = index_validity(session, names)
     found = []
     for half in halves:
-        path = leadership.release.graph.by_id[half.revision].path
+        path = release.graph.by_id[half.revision].path
         source = _read(path)
         digest = hashlib.sha256(source or b"").hexdigest()
         why = why_uncertain(half, source, digest, validity)
         invalid = tuple(
             one
-            for one in sorted(leadership.invalid)
+            for one in sorted(invalid_now)
             if one.name in indexes_in_doubt(half) or (source and builds_index(source, one.name))
         )
-        found.append(_Found(half, _shown(path, leadership.desk.cwd), invalid, why))
+        found.append(Half(half, shown_file(path, cwd) if path else "no file of this release", invalid, why))
     return found
 
 
@@ -139,10 +150,3 @@ def _read(path: Path | None) -> bytes | None:
         return path.read_bytes() if path else None
     except OSError:
         return None
-
-
-def _shown(path: Path | None, cwd: Path) -> str:
-    """As a person in the project's folder would name it."""
-    if path is None:
-        return "no file of this release"
-    return str(path.relative_to(cwd) if path.is_relative_to(cwd) else path)

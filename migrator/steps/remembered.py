@@ -5,8 +5,11 @@ from datetime import timedelta
 from migrator.errors import ExitCode, MigratorError
 from migrator.history.circumstances import circumstances
 from migrator.history.reader import source_digest
+from migrator.history.release import Release
 from migrator.history.state import State, StateName
 from migrator.ledger import LastTry, read_last_try
+from migrator.postgres.session import Session
+from migrator.settings import Settings
 from migrator.steps.keep import asked
 from migrator.steps.leadership import Leadership
 
@@ -33,14 +36,26 @@ def refuse_remembered(leadership: Leadership) -> None:
     says.
     """
     desk, state = leadership.desk, leadership.sight.state
-    patience = desk.settings.remember_failure
-    if not patience or state is None or state.name not in _COSTLY:
+    if state is None or not _is_remembered(desk.settings, state):
         return
-    release = leadership.release
-    key = circumstances(release, desk.settings, source_digest(release.graph.revisions))
-    last = asked(desk, lambda session: read_last_try(session, key))
-    if last is not None and _applies(last, state, patience):
-        raise _again(last, patience)
+    failure = asked(desk, lambda session: remembered(session, leadership.release, desk.settings, state))
+    if failure is not None:
+        raise failure
+
+
+def remembered(session: Session, release: Release, settings: Settings, state: State) -> MigratorError | None:
+    """The failure that a run would end with at once, if there is one. Raises `AccessDenied`."""
+    if not _is_remembered(settings, state):
+        return None
+    key = circumstances(release, settings, source_digest(release.graph.revisions))
+    last = read_last_try(session, key)
+    if last is None or not _applies(last, state, settings.remember_failure):
+        return None
+    return _again(last, settings.remember_failure)
+
+
+def _is_remembered(settings: Settings, state: State) -> bool:
+    return bool(settings.remember_failure) and state.name in _COSTLY
 
 
 def _applies(last: LastTry, state: State, patience: timedelta) -> bool:

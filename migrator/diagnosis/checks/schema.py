@@ -23,8 +23,8 @@ def _invalid(patient: Patient) -> Iterator[Finding]:
         again = f"; pending revision {rebuilt} builds it again" if rebuilt else ""
         yield warned(
             f"index {index} is INVALID{again}",
-            why="a CONCURRENTLY build was interrupted: every write pays for the index, no query uses it, and a "
-            "unique one does not keep its promise",
+            why="a CONCURRENTLY build was interrupted: every write pays for the index, no query uses it, and "
+            "a unique one does not keep its promise",
             remedy=index.drop_statement if rebuilt else index.repair_statement,
             schema=index.schema,
             index=index.name,
