@@ -11,10 +11,11 @@ from migrator.backup.scope import Scope
 from migrator.backup.shelf import take_stock_of
 from migrator.backup.stores import Store
 from migrator.clock import utc_now
-from migrator.diagnosis.finding import Check, Finding, failed, passed, warned
+from migrator.diagnosis.finding import Check, Finding, failed, impossible, passed, warned
 from migrator.diagnosis.patient import Patient
 from migrator.errors import BackupFailed, PolicyRefused
 from migrator.ledger.runs import RecordedRun, last_runs
+from migrator.postgres.pooler import is_pooled
 from migrator.postgres.session import Session
 from migrator.steps.shelving import store_of
 
@@ -83,6 +84,12 @@ def _space(patient: Patient) -> Iterator[Finding]:
 def _room(patient: Patient, store: Store) -> Finding:
     """Measured as a run does, in a snapshot."""
     session, settings = patient.session(), patient.desk.settings
+    if is_pooled(session):
+        return impossible(
+            "only a pooler leads to the database, and nothing is dumped through one",
+            why="a run that has something to back up ends with 13",
+            remedy="export MIGRATOR_DIRECT_DATABASE_URL=… to Postgres itself",
+        )
     tables = patient.sight().tables
     try:
         scope = Scope.of(take_snapshot(session, tables), settings.backup_exclude_data)
