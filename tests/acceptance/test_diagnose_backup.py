@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from migrator.demo.cluster import free_port
 from migrator.diagnosis.checks import backup
 from migrator.diagnosis.finding import Finding, Verdict
 from tests.support.journal import write_journal
@@ -121,3 +122,13 @@ def test_a_manifest_that_cannot_be_read(migrator: Migrator, project: Project) ->
     told = asked(named(backup.CHECKS, "backup.last"), patient_of(migrator))
     assert [one.verdict for one in told] == [WARN, PASS]
     assert migrator("backups", MIGRATOR_LOG_FORMAT="text").exit_code == 0
+
+
+def test_the_backups_are_looked_at_without_the_server(
+    migrator: Migrator, project: Project, target: Target
+) -> None:
+    write_journal(project, "a1")
+    assert migrator("backup").exit_code == 0
+    away = target.at(target.host, free_port()).url
+    for id_ in ("backup.destination", "backup.last"):
+        assert answer(migrator, id_, DATABASE_URL=away).verdict is PASS

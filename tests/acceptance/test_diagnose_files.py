@@ -1,5 +1,6 @@
 """Diagnose, migration files: each flaw of a history by itself, and the command that corrects it."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from tests.support.journal import write_journal
 from tests.support.patient import asked, named, patient_of
 from tests.support.project import Project
 from tests.support.runner import REPOSITORY, Migrator
+from tests.support.target import Target
 
 FAIL, PASS, WARN = Verdict.FAIL, Verdict.PASS, Verdict.WARN
 
@@ -169,10 +171,28 @@ def test_a_revision_that_was_edited_after_it_was_applied_is_accepted(
     migrator: Migrator, project: Project
 ) -> None:
     write_journal(project, "a1", "b2")
-    assert answer(migrator, "files.edited").verdict is Verdict.IMPOSSIBLE
+    assert answer(migrator, "files.edited").verdict is PASS
     assert migrator().exit_code == 0
     path = project.versions / "b2_.py"
     path.write_text(path.read_text().replace("'b2')\")", "'b2 (edited)')\")"))
     assert answer(migrator, "files.edited", MIGRATOR_ON_EDITED="refuse").verdict is FAIL
     found = assert_cured(migrator, "files.edited", verdict=WARN)
     assert found.remedy == "migrator ledger accept b2"
+
+
+def test_a_ledger_that_the_role_may_not_read_is_opened_to_it(
+    migrator: Migrator, project: Project, target: Target
+) -> None:
+    write_journal(project, "a1")
+    assert migrator().exit_code == 0
+    name = f"reader_of_{target.database}"
+    target.cluster.create_role(name, target.password)
+    target.execute("GRANT SELECT ON alembic_version TO PUBLIC")
+    url = dataclasses.replace(target, user=name).url
+    found = answer(migrator, "files.edited", DATABASE_URL=url)
+    assert found.verdict is Verdict.IMPOSSIBLE
+    target.execute(found.remedy)
+    assert answer(migrator, "files.edited", DATABASE_URL=url).verdict is PASS
+    with target.admin() as session:
+        session.execute(f"DROP OWNED BY {name}".encode())
+        session.execute(f"DROP ROLE {name}".encode())

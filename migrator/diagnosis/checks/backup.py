@@ -13,10 +13,9 @@ from migrator.backup.stores import Store
 from migrator.clock import utc_now
 from migrator.diagnosis.finding import Check, Finding, failed, impossible, passed, warned
 from migrator.diagnosis.patient import Patient
-from migrator.errors import BackupFailed, PolicyRefused
+from migrator.errors import BackupFailed, MigratorError, PolicyRefused
 from migrator.ledger.runs import RecordedRun, last_runs
 from migrator.postgres.pooler import is_pooled
-from migrator.postgres.session import Session
 from migrator.steps.shelving import store_of
 
 _RUNS = 20
@@ -137,7 +136,7 @@ def _last(patient: Patient) -> Iterator[Finding]:
             remedy="migrator backup",
         )
         return
-    yield _judged(found.manifests[-1], _last_change(patient.session()), utc_now())
+    yield _judged(found.manifests[-1], _last_change(patient), utc_now())
 
 
 def _judged(last: Manifest, changed: RecordedRun | None, now: datetime) -> Finding:
@@ -164,9 +163,13 @@ def _judged(last: Manifest, changed: RecordedRun | None, now: datetime) -> Findi
     return passed(seen, **facts)
 
 
-def _last_change(session: Session) -> RecordedRun | None:
-    """The last run that applied something."""
-    return next((one for one in last_runs(session, at_most=_RUNS) if one.applied), None)
+def _last_change(patient: Patient) -> RecordedRun | None:
+    """The last run that applied something; without the server nobody knows."""
+    try:
+        runs = last_runs(patient.session(), at_most=_RUNS)
+    except MigratorError:
+        return None
+    return next((one for one in runs if one.applied), None)
 
 
 def _needless(patient: Patient) -> Finding | None:
@@ -179,7 +182,12 @@ def _needless(patient: Patient) -> Finding | None:
 
 
 def _store(patient: Patient) -> Store:
-    return store_of(patient.desk, patient.session().database)
+    desk = patient.desk
+    try:
+        database = patient.session().database
+    except MigratorError:  # a store can be looked at without the server, as `migrator backups` does
+        database = desk.dsn.database or desk.environ.get("PGDATABASE") or desk.dsn.user or ""
+    return store_of(desk, database)
 
 
 CHECKS: tuple[Check, ...] = (

@@ -23,6 +23,7 @@ from migrator.history.way_back import lacks_downgrade
 from migrator.ledger import read_digests
 from migrator.ledger.runs import Access, ledger_access
 from migrator.model import Revision
+from migrator.postgres.catalog import quoted
 from migrator.steps.edited import edited_since, named_files, shown_file
 from migrator.telemetry.wording import counted
 
@@ -254,8 +255,18 @@ def _edited(patient: Patient) -> Iterator[Finding]:
     desk = patient.desk
     state = patient.sight().state
     session = patient.session()
-    if ledger_access(session) is not Access.READABLE:
-        yield impossible("there is no ledger that this role may read: what was applied is not known")
+    access = ledger_access(session)
+    if access is Access.NONE:
+        yield passed("there is no ledger: nothing is known to have been applied otherwise")
+        return
+    if access is Access.HIDDEN:
+        role = quoted(session.value("SELECT current_user"))
+        yield impossible(
+            "there is a ledger, which this role may not read",
+            why="what was applied is not known",
+            remedy=f"GRANT USAGE ON SCHEMA migrator TO {role}; "
+            f"GRANT SELECT ON ALL TABLES IN SCHEMA migrator TO {role}",
+        )
         return
     recorded = read_digests(session, ALGORITHM)
     edited = edited_since(recorded, patient.release().graph, state.heads if state else ())
