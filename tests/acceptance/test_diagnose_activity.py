@@ -151,3 +151,36 @@ def test_a_session_that_outlives_its_run_is_named_and_the_remedy_ends_it(
         assert f"pid {session.info.backend_pid}" in found.seen
         target.execute(found.remedy)
         assert eventually(lambda: verdicts(migrator, "activity.runners") == [Verdict.PASS])
+
+
+@pytest.fixture
+def freezing(target: Target) -> Iterator[Target]:
+    """A target on a server of its own, where autovacuum freezes the table `notes`, and takes long for it."""
+    settings = {"autovacuum": "on", "autovacuum_naptime": "1s"}
+    with Cluster.start(target.cluster.binaries, settings=settings) as cluster, target_on(cluster) as there:
+        with there.admin() as session:
+            session.execute(f"GRANT pg_read_all_stats TO {there.user}".encode())
+        there.execute(
+            "CREATE TABLE notes WITH (autovacuum_freeze_max_age = 100000, autovacuum_vacuum_cost_limit = 1, "
+            "autovacuum_vacuum_cost_delay = 100) AS SELECT repeat('x', 1000) FROM generate_series(1, 5000)"
+        )
+        there.execute(
+            "DO 'BEGIN FOR i IN 1..110000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END'"
+        )
+        yield there
+
+
+def test_a_table_that_is_being_frozen_is_named_if_a_pending_revision_alters_it(
+    migrator: Migrator, project: Project, freezing: Target
+) -> None:
+    check = named(activity.CHECKS, "activity.wraparound")
+    project.write_revision("a0")
+    freezing.execute("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
+    freezing.execute("INSERT INTO alembic_version VALUES ('a0')")
+    patient = patient_of(migrator, DATABASE_URL=freezing.url)
+    assert eventually(lambda: "1 other table elsewhere" in asked(check, patient)[0].seen, seconds=60)
+    project.write_revision("a1", upgrade="op.drop_column('notes', 'repeat')")
+    (found,) = asked(check, patient)
+    assert found.verdict is Verdict.WARN
+    assert "freezes notes, which a pending revision alters" in found.seen
+    assert freezing.rows(found.remedy)
