@@ -10,7 +10,7 @@ from migrator.history.halves import standing
 from migrator.history.release import Release
 from migrator.history.sight import Sight
 from migrator.history.state import State, StateName
-from migrator.ledger import read_half_applied
+from migrator.ledger.halves import read_half_applied
 from migrator.ledger.runs import Access, ledger_access, who_leads
 from migrator.postgres.catalog import invalid_indexes
 from migrator.settings import Settings
