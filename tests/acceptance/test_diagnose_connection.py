@@ -188,6 +188,13 @@ class TestPooler:
         )
         assert around.verdict("connection.pooler") == "pass"
 
+    def test_one_that_is_allowed_is_only_a_warning(
+        self, migrator: Migrator, pgbouncer: Callable[..., PgBouncer]
+    ) -> None:
+        through = pgbouncer(pool_mode="session", server_reset_query="DISCARD ALL").url
+        found = diagnose(migrator, "connection.pooler", DATABASE_URL=through, MIGRATOR_ON_POOLER="session")
+        assert (found.result.exit_code, found.verdict("connection.pooler")) == (0, "warn")
+
     def test_nothing_stays_set_in_the_sessions_of_the_app(
         self, migrator: Migrator, pgbouncer: Callable[..., PgBouncer]
     ) -> None:
