@@ -1,6 +1,5 @@
 """Completion, asked of the shells themselves."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -76,7 +75,6 @@ def test_bash_completes_files_where_a_setting_is_a_path(bash: Path) -> None:
     assert replies(bash, "run", "--alembic-config", "own") == {"own alembic.ini"}
 
 
-@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish")
 def test_fish_completes_commands_flags_and_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = script("fish", tmp_path, capsys)
 
@@ -92,7 +90,6 @@ def test_fish_completes_commands_flags_and_words(tmp_path: Path, capsys: pytest.
     assert completed("migrator status --ret") == set()
 
 
-@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh")
 @pytest.mark.parametrize(
     ("typed", "completed"),
     [
