@@ -104,6 +104,10 @@ class Launch:
         """A worker that tells the SQL of what an upgrade would run; its sessions are read-only."""
         return self._start(self._read_only(), {"mode": "sql"})
 
+    def models(self) -> WorkerProcess:
+        """A worker that tells in what the database is not what the models say; its sessions are read-only."""
+        return self._start(self._read_only(), {"mode": "models"})
+
     def replay(self, only: Collection[str], snapshot: Mapping[str, Any] | None) -> WorkerProcess:
         """A worker that builds these revisions, telling the schema after each if it is to."""
         orders = {"mode": "replay", "target": "heads", "only": sorted(only), "snapshot": snapshot}

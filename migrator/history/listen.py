@@ -55,7 +55,8 @@ class Listener:
     ) -> Attempt:
         """Follow a worker to its end. Whatever interrupts us ends it as well, and its statements.
 
-        `told` hears what only some workers report: the schema after a revision, the SQL of one.
+        `told` hears what only some workers report: the schema after a revision, the SQL of
+        one, what the models lack.
 
         Raises:
             InterruptedMidway: the worker was lost, or `prove` says so.
@@ -68,7 +69,7 @@ class Listener:
                 if report["is"] == "tick":
                     self.prove()
                     self._tell_blockers(attempt, watch)
-                elif report["is"] in {"schema", "sql"}:
+                elif report["is"] in {"schema", "sql", "models"}:
                     told(report)
                 else:
                     self._hear(report, attempt, watch)

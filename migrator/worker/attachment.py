@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from migrator.worker.driver import is_autocommit
 from migrator.worker.errors import Refused
+from migrator.worker.models import tell_models
 from migrator.worker.orders import Orders
 from migrator.worker.reports import Reports
 from migrator.worker.sessions import Sessions
@@ -31,7 +32,8 @@ class Attachment:
 
     `upgrade`: what the command itself wants to run; `replay` the same on a scratch database, with the schema
     told after each revision; `downgrade` to a target, likewise; `stamp`: the rows alone; `sql`: the text of
-    what would be run; `discover`: nothing but where the version rows are.
+    what would be run; `models`: in what the database is not what they say; `discover`: nothing but where the
+    version rows are.
     """
 
     def __init__(
@@ -136,6 +138,9 @@ class Attachment:
                 yield from context.script._stamp_revs(  # type: ignore[union-attr]  # noqa: SLF001
                     tuple(self._orders["only"]), heads
                 )
+                return
+            if self._mode == "models":
+                tell_models(context, self._report)
                 return
             planned = self._planned(original, heads, context)
             self._report("planned", ids=[step.revision.revision for step in planned])

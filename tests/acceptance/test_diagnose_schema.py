@@ -7,7 +7,7 @@ from migrator.diagnosis.checks import schema
 from migrator.diagnosis.finding import Finding, Verdict
 from tests.support.journal import write_journal
 from tests.support.patient import asked, named, patient_of
-from tests.support.project import Project
+from tests.support.project import ENV, Project
 from tests.support.replay import let_make_databases, scratch_databases
 from tests.support.runner import Migrator
 from tests.support.target import Target
@@ -151,3 +151,44 @@ def test_drift_cannot_be_told_without_a_version_or_the_right_to_replay(
     found = answer(migrator, "schema.drift")
     assert found.verdict is Verdict.IMPOSSIBLE
     assert "CREATEDB" in found.remedy
+
+
+MODELS = """
+import sqlalchemy as sa
+target_metadata = sa.MetaData()
+sa.Table(
+    "notes", target_metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("words", sa.Text){more}
+)
+"""
+
+
+def write_models(project: Project, more: str = "") -> None:
+    project.write_env(ENV.replace("target_metadata = None", MODELS.format(more=more)))
+
+
+@pytest.mark.usefixtures("any_cluster")
+def test_what_the_models_have_and_the_database_lacks_is_a_warning(
+    migrator: Migrator, project: Project, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    write_models(project)
+    project.write_revision("a1", upgrade="op.execute('CREATE TABLE notes (id int PRIMARY KEY, words text)')")
+    assert answer(migrator, "schema.models").verdict is Verdict.IMPOSSIBLE, "nothing is there to compare with"
+    assert migrator().exit_code == 0
+    assert answer(migrator, "schema.models").verdict is PASS
+    write_models(project, ', sa.Column("at", sa.DateTime)')
+    found = answer(migrator, "schema.models")
+    assert (found.verdict, found.seen) == (WARN, "to be what the models say: add column notes.at")
+    assert "--autogenerate" in found.remedy
+    target.execute("ALTER TABLE notes ADD at timestamp")
+    assert answer(migrator, "schema.models").verdict is PASS
+
+
+def test_of_a_project_without_models_nothing_is_asked(
+    migrator: Migrator, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    write_journal(project, "a1")
+    assert migrator().exit_code == 0
+    found = answer(migrator, "schema.models")
+    assert (found.verdict, found.seen) == (PASS, "env.py names no models (target_metadata)")

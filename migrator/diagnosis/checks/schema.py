@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 
 from migrator.account import Account
-from migrator.diagnosis.finding import Check, Finding, failed, passed, warned
+from migrator.diagnosis.finding import Check, Finding, failed, impossible, passed, warned
 from migrator.diagnosis.patient import Patient
+from migrator.history.state import StateName
 from migrator.postgres.catalog import COUNTED, invalid_indexes, quoted
 from migrator.postgres.unvalidated import unvalidated_constraints
 from migrator.steps.drift import compare, versioned
+from migrator.steps.models import differing_models
 from migrator.steps.plan import builds_index
 from migrator.steps.see import see
 from migrator.telemetry.wording import counted
@@ -168,10 +170,37 @@ def _drift(patient: Patient) -> Iterator[Finding]:
         )
 
 
+def _models(patient: Patient) -> Iterator[Finding]:
+    """Never more than a warning: for most real projects `alembic check` is not clean."""
+    patient.session()
+    view = see(patient.desk, Account(""))
+    state = view.sight.state
+    if state is None or state.name is not StateName.CURRENT:
+        yield impossible(
+            "the models belong to the release's head, and the database is not there",
+            why="what a pending revision still brings would be told as missing",
+            remedy="migrator run",
+        )
+        return
+    found, count = differing_models(view)
+    if found is None:
+        yield passed("env.py names no models (target_metadata)")
+    elif not found:
+        yield passed("the database is what the models say")
+    for one in (found or ())[:_MOST_NAMED]:
+        yield warned(
+            f"to be what the models say: {one}",
+            why="the next `alembic revision --autogenerate` would write it, with "
+            f"{counted(count, 'difference')} in all",
+            remedy="alembic revision --autogenerate -m 'what the models have'",
+        )
+
+
 CHECKS: tuple[Check, ...] = (
     Check("schema.invalid_indexes", _invalid),
     Check("schema.unvalidated_constraints", _unvalidated),
     Check("schema.sequences", _sequences),
     Check("schema.primary_keys", _primary_keys),
     Check("schema.drift", _drift, is_deep=True),
+    Check("schema.models", _models, is_deep=True),
 )
