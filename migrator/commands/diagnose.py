@@ -13,6 +13,7 @@ from migrator.diagnosis.finding import Check, Verdict
 from migrator.errors import MigratorError, ProblemsFound, UsageError
 from migrator.model import Outcome
 from migrator.steps.desk import Desk
+from migrator.telemetry.redaction import redacted
 from migrator.telemetry.wording import counted
 
 Show = Callable[[str, Mapping[str, Any]], None]
@@ -36,7 +37,7 @@ def diagnose(  # noqa: PLR0913 - its own options, and how to show what it finds
             answers = examine(checks, desk, flags)
     except MigratorError as error:
         return account.failed(error)
-    show(desk.redact("\n".join(_lines(answers))), _redacted(_document(answers), desk.redact))
+    show(desk.redact("\n".join(_lines(answers))), redacted(_document(answers), desk.redact))
     failures = [one for one in answers if one.finding.verdict is Verdict.FAIL]
     if failures:
         ids = tuple(dict.fromkeys(one.check.id for one in failures))
@@ -122,15 +123,3 @@ def _document(answers: Sequence[Answer]) -> dict[str, Any]:
         ],
         "summary": {verdict.value: counts[verdict] for verdict in Verdict},
     }
-
-
-def _redacted(value: Any, redact: Callable[[str], str]) -> Any:
-    match value:
-        case str():
-            return redact(value)
-        case dict():
-            return {name: _redacted(one, redact) for name, one in value.items()}
-        case list() | tuple():
-            return [_redacted(one, redact) for one in value]
-        case _:
-            return value

@@ -62,4 +62,4 @@ def redacted(value: Any, redact: Callable[[str], str]) -> Any:
         return redact(value)
     if isinstance(value, dict):
         return {name: redacted(one, redact) for name, one in value.items()}
-    return [redacted(one, redact) for one in value] if isinstance(value, list) else value
+    return [redacted(one, redact) for one in value] if isinstance(value, (list, tuple)) else value
