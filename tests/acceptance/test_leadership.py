@@ -24,6 +24,12 @@ op.execute("CREATE CONSTRAINT TRIGGER late AFTER INSERT ON journal DEFERRABLE IN
 op.execute("INSERT INTO journal (revision) VALUES ('b2')")
 """
 
+# As long as the test holds a lock of its own; waiting for it would meet the lock_timeout.
+WHILE_HELD = (
+    "DO $$ BEGIN WHILE EXISTS (SELECT FROM pg_locks WHERE locktype = $l$advisory$l$ AND objid = 7) "
+    "LOOP PERFORM pg_sleep(0.05); END LOOP; END $$"
+)
+
 # A crowd shall not starve the other tests on this machine.
 NICE = """
 import os, sys
@@ -92,15 +98,20 @@ def test_a_migration_session_of_an_earlier_run_keeps_a_new_leader_out(
 def test_whoever_waited_while_another_did_it_all_has_nothing_to_do(
     migrator: Migrator, project: Project, target: Target
 ) -> None:
-    write_journal(project, "a1", seconds=1.5)
-    first = migrator.start()
-    first.wait_for_event("revision.started")
-    second = migrator()
+    write_journal(project, "a1")
+    project.write_revision("b2", upgrade=f"op.execute('{WHILE_HELD}')")
+    with target.connect() as other:
+        other.execute("SELECT pg_advisory_lock(7)")
+        first = migrator.start()
+        first.wait_for_event("revision.started", revision="b2")
+        waiting = migrator.start()
+        waiting.wait_for_event("lock.waited")
+    second = waiting.finish()
     assert (first.finish().exit_code, second.exit_code) == (0, 0)
     assert second.last["outcome"] == "nothing to do"
     assert second.named("lock.waited")
     assert not second.named("lock.acquired")
-    assert journal(target) == ["a1"]
+    assert (journal(target), version(target)) == (["a1"], ["b2"])
 
 
 @pytest.mark.usefixtures("any_cluster")
