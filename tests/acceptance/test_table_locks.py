@@ -25,7 +25,7 @@ def orders(migrator: Migrator, project: Project) -> None:
 def test_a_session_that_keeps_the_lock_is_named(migrator: Migrator, target: Target) -> None:
     with target.connect(application_name="nightly report") as session, session.transaction():
         session.execute("SELECT count(*) FROM orders")
-        result = migrator(MIGRATOR_LOCK_PATIENCE="2s", MIGRATOR_BACKUP="off")
+        result = migrator(MIGRATOR_LOCK_PATIENCE="4s", MIGRATOR_BACKUP="off")
     assert result.exit_code == 32, result.last
     last = result.last
     assert (last["event"], last["exit_name"], last["retryable"]) == ("run.finished", "BLOCKED", True)

@@ -97,7 +97,7 @@ def test_a_function_whose_body_commits_or_ends_is_no_commit(
     project.write_revision("b2", upgrade=f'op.execute("{body}")\n{ALTER}')
     with target.connect() as app, app.transaction():
         app.execute("SELECT count(*) FROM busy")
-        result = migrator(MIGRATOR_LOCK_PATIENCE="2s", MIGRATOR_BACKUP="off")
+        result = migrator(MIGRATOR_LOCK_PATIENCE="4s", MIGRATOR_BACKUP="off")
     assert (result.exit_code, result.last["half_applied"]) == (32, [])
     assert result.last["attempts"] > 1
 
