@@ -1,6 +1,7 @@
 """The database's address as client programs take it: by environment, for everyone can read arguments."""
 
 from migrator.errors import PolicyRefused
+from migrator.postgres.keepalives import CLIENT, SERVER_AT_WORK
 from migrator.settings import Dsn
 
 # Source: PostgreSQL, "Environment Variables" of libpq.
@@ -38,6 +39,12 @@ _LIBPQ_VARIABLES = {
     "target_session_attrs": "PGTARGETSESSIONATTRS",
     "user": "PGUSER",
 }
+# A client program's locks end with its session: the server must notice one that was killed, or that the
+# network lost in silence.
+WATCHED = " ".join(f"-c {name}={value}" for name, value in SERVER_AT_WORK.items())
+# The same for the program itself, which would wait for an answer for two hours. libpq has no variables for
+# these; the rest of the address comes from its variables all the same.
+KEEPALIVES = " ".join(f"{name}={value}" for name, value in CLIENT.items())
 # A dump has a name of its own, and is kept in the encoding of its database.
 _NOT_FOR_A_DUMP = frozenset({"client_encoding", "fallback_application_name"})
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import IO
 
-from migrator.backup.address import dump_variables
+from migrator.backup.address import KEEPALIVES, WATCHED, dump_variables
 from migrator.backup.client import Client
 from migrator.backup.manifest import ARCHIVE_SUFFIX, Manifest
 from migrator.backup.moment import take_snapshot
@@ -39,12 +39,6 @@ from migrator.settings import Dsn
 from migrator.telemetry.events import Events
 
 _LOCK_WAIT = "30s"
-# The dump's locks end with its session: the server must notice a client that was killed, or that the network
-# lost in silence.
-_WATCHED = (
-    "-c client_connection_check_interval=1000 -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 "
-    "-c tcp_keepalives_count=3 -c tcp_user_timeout=15000"
-)
 _MEGA = 1_000_000
 
 
@@ -202,6 +196,7 @@ class Dumper:
             f"--snapshot={scope.moment.snapshot}",
             f"--lock-wait-timeout={_LOCK_WAIT}",
             "--no-password",
+            f"--dbname={KEEPALIVES}",
             *(f"--exclude-table-data={_exactly(one.schema)}.{_exactly(one.name)}" for one in scope.left_out),
             *([f"--role={self.connector.role}"] if self.connector.role else []),
         ]
@@ -209,7 +204,7 @@ class Dumper:
         environ = {
             **address,
             "PGAPPNAME": f"{self.connector.application} backup",
-            "PGOPTIONS": f"{options} {_WATCHED}".strip(),
+            "PGOPTIONS": f"{options} {WATCHED}".strip(),
             "LC_ALL": "C",
         }
         # Only data: text of a function's body could pass for it.

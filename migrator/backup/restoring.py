@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from migrator.backup.address import dump_variables
+from migrator.backup.address import KEEPALIVES, WATCHED, dump_variables
 from migrator.backup.archive import Archive, fetched
 from migrator.backup.comparison import compare
 from migrator.backup.contents import checksums, large_objects
@@ -23,8 +23,6 @@ from migrator.postgres.session import Connector, Session
 
 _JOBS = 4
 _TURN_SECONDS = 0.2
-# The server must notice a client that was killed.
-_WATCHED = "-c client_connection_check_interval=1000"
 _UNKNOWN_SETTING = "Command was: SET transaction_timeout = 0;"
 
 
@@ -46,7 +44,7 @@ class Filling:
         """
         command = [
             self.restorer.client.pg_restore,
-            f"--dbname={_conninfo(str(into.dsn.database))}",
+            f"--dbname={_conninfo(str(into.dsn.database))} {KEEPALIVES}",
             "--no-password",
             *([] if self.restorer.startles_server else ["--exit-on-error"]),
             *([f"--role={into.role}"] if into.role else []),
@@ -57,7 +55,7 @@ class Filling:
         environ = {
             **address,
             "PGAPPNAME": f"{into.application} restore",
-            "PGOPTIONS": f"{options} {_WATCHED}".strip(),
+            "PGOPTIONS": f"{options} {WATCHED}".strip(),
             "LC_ALL": "C",
         }
         with self._list() as choice:
