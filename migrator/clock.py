@@ -46,6 +46,11 @@ class Stop:
         self._may_raise = False
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
+    def __del__(self) -> None:
+        """Let go of the pipe: of many, one after the other, the last would be out of `select`'s range."""
+        for descriptor in (self._reader, self._writer):
+            os.close(descriptor)
+
     def install(self) -> None:
         """Handle SIGTERM and SIGINT; as PID 1 there is no default action that would end us."""
         for number in (signal.SIGTERM, signal.SIGINT):

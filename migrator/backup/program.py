@@ -11,6 +11,7 @@ from typing import IO
 from migrator.child import die_with_parent
 from migrator.errors import BackupFailed
 
+CORRECT = "correct what it says, then run again"
 _GRACE_SECONDS = 2.0
 _LONGEST_COMPLAINT = 1 << 20
 # More than the 64 KiB a pipe holds by itself: programs take fewer turns. An ordinary user may have so much.
@@ -70,9 +71,7 @@ class Program:
             return
         lines = self.complaints()
         said = next((line for line in lines if "error:" in line), lines[-1] if lines else "it said nothing")
-        raise BackupFailed(
-            f"{self._name} failed with status {status}: {said}", remedy="correct what it says, then run again"
-        )
+        raise BackupFailed(f"{self._name} failed with status {status}: {said}", remedy=CORRECT)
 
 
 @contextlib.contextmanager

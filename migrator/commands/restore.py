@@ -13,6 +13,7 @@ from migrator.account import Account
 from migrator.backup.archive import fetched
 from migrator.backup.choosing import choose
 from migrator.backup.manifest import Manifest
+from migrator.backup.program import CORRECT
 from migrator.backup.shelf import take_stock_of
 from migrator.clock import utc_now
 from migrator.errors import (
@@ -49,7 +50,7 @@ def restore(desk: Desk, account: Account, *, backup: str, into: str | None, disc
         return _restore(desk, account, backup=backup, into=into, disconnects=disconnect)
     except (BackupFailed, PolicyRefused, StateRefused) as error:
         said = f"nothing was swapped: {error.message}"
-        remedy = _ANOTHER if error.remedy == ExitCode.BACKUP_FAILED.remedy else error.remedy
+        remedy = _ANOTHER if error.remedy in {ExitCode.BACKUP_FAILED.remedy, CORRECT} else error.remedy
         return account.failed(RecoveryFailed(said, remedy=remedy, **error.facts))
     except MigratorError as error:
         return account.failed(error)

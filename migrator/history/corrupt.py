@@ -4,7 +4,6 @@ import re
 
 from migrator.history.graph import Graph
 from migrator.model import RevisionId, VersionRows
-from migrator.postgres.catalog import quoted
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
@@ -41,7 +40,7 @@ def _name(table: VersionRows) -> str:
 
 
 def _quoted(name: str) -> str:
-    return name if _PLAIN.fullmatch(name) else quoted(name)
+    return name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"'
 
 
 def _is_nonsense(table: VersionRows) -> str:

@@ -157,7 +157,8 @@ def test_a_target_that_does_not_exist(migrator: Migrator, project: Project) -> N
     write_journal(project, "a1")
     found = answer(migrator, "files.heads", MIGRATOR_TARGET="nowhere")
     assert found.verdict is FAIL
-    assert "MIGRATOR_TARGET" in found.seen
+    assert "'nowhere'" in found.seen
+    assert "MIGRATOR_TARGET" in found.remedy
 
 
 def test_empty_downgrades_are_named(migrator: Migrator, project: Project) -> None:
