@@ -1,6 +1,7 @@
 """The bucket as a store: whole or not at all, on two servers that are not ours."""
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -115,13 +116,6 @@ def written(
             if start // MEBI == len(content) // MEBI // 3:
                 midway()
             file.write(content[start : start + MEBI])
-
-
-def poured(store: ObjectStore, name: str) -> None:
-    """Write faster than any server takes it, for ever."""
-    with store.writing(name) as file:
-        while True:
-            file.write(LARGE[:MEBI])
 
 
 def of(database: str, keys: list[str]) -> list[str]:
@@ -317,9 +311,15 @@ class TestNetwork:
     def test_told_to_stop_while_the_server_is_slow_nothing_stays(
         self, moto: ObjectServer, open_at: Open, waiting: Waiting, database: str
     ) -> None:
-        waiting.error = Terminated("stopped by SIGTERM")
-        with pytest.raises(Terminated):
-            poured(open_at(moto.url("deep/down"), moto.environ), "one.dump")
+        def stop() -> None:
+            moto.process.send_signal(signal.SIGSTOP)
+            waiting.error = Terminated("stopped by SIGTERM")
+
+        try:
+            with pytest.raises(Terminated):
+                written(open_at(moto.url("deep/down"), moto.environ), "one.dump", LARGE * 3, midway=stop)
+        finally:
+            moto.process.send_signal(signal.SIGCONT)
         assert waiting.times == 1
         # Where the server needs longer than the farewell, it is told all the same, as long as we live.
         assert eventually(lambda: of(database, moto.uploads()) == [])
