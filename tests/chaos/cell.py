@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from tests.chaos.faults import KILLED, OK, Fault, codes_of
+from tests.chaos.faults import KILLED, OK, POLICY_REFUSED, Fault, codes_of
 from tests.chaos.points import Hold, Point
 from tests.chaos.scene import BASE, Scene, must
 from tests.support.journal import version
@@ -49,7 +49,7 @@ def run_cell(scene: Scene, point: Point, fault: Fault) -> Record:
         _see_locks_go(scene, run_id(running), fault, injected)
         hold.leave()
         fault.repair(scene)
-        rivals = _see_rival(rival)
+        rivals = _see_rival(rival, fault)
         must(
             lambda: not scene.sessions(f"application_name LIKE '%{run_id(running)}%'"),
             "the end of its sessions",
@@ -111,12 +111,14 @@ def _see_end(result: Result, codes: frozenset[int], fault: Fault) -> None:
         assert result.named("metrics.failed")
 
 
-def _see_rival(rival: Running | None) -> Result | None:
+def _see_rival(rival: Running | None, fault: Fault) -> Result | None:
     """Who came in the middle of it ends well, or says that time alone may cure it."""
     if rival is None:
         return None
     result = rival.finish(_LONGEST_SECONDS)
-    assert result.exit_code in {OK, *_RETRYABLE}, result.last
+    # A disk that is full beforehand is for a person to make room on.
+    refused = {POLICY_REFUSED} if fault.name == "disk full" else set()
+    assert result.exit_code in {OK, *_RETRYABLE, *refused}, result.last
     return result
 
 
